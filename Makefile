@@ -1,0 +1,40 @@
+# A fresh machine needs only Python 3.11 or newer, make and git.
+
+PYTHON ?= python3
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+WITHIN := PATH="$(CURDIR)/$(BIN):$$PATH"
+MODERN = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null)
+FOUND = $(shell $(PYTHON) --version 2>/dev/null || echo missing)
+TOO_OLD = mediaos-migrate needs Python 3.11 or newer, but $(PYTHON) is $(FOUND); name another one, as in `make install PYTHON=python3.12`
+
+.PHONY: help install demo test lint clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## Set up .venv with the command mediaos-migrate
+
+demo: $(STAMP)  ## Migrate a small MediaOS and bring it back, in a temporary folder
+	@$(WITHIN) sh playbooks/demo.sh
+
+test: lint  ## Check style and types, run all tests, measure the coverage
+	$(WITHIN) python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+
+lint: $(STAMP)  ## Check style and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## Remove what the other targets made
+	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Done again only when pyproject.toml changes; an environment that does not work is made anew.
+$(STAMP): pyproject.toml
+	$(if $(filter True,$(MODERN)),,$(error $(TOO_OLD)))
+	@echo "Setting up .venv ..."
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	@touch $@
