@@ -1,0 +1,2 @@
+DROP TRIGGER update_downloaders_updated_at;
+DROP TABLE   downloaders;

@@ -1,0 +1,2 @@
+DROP TRIGGER update_quality_profiles_updated_at;
+DROP TABLE   quality_profiles;
