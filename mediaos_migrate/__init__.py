@@ -1,0 +1,15 @@
+"""Every record has two homes, a JSON file and a table; the stage says which one is believed.
+
+A pack describes an app's files and tables, a site is one installation of it, and a report says where the
+two homes differ. Nothing is ever lost on the way from one to the other, or back.
+"""
+
+from importlib.metadata import version
+
+__version__ = version("mediaos-migrate")
+
+from .errors import MigrateError
+from .pack import Pack
+from .site import Site
+
+__all__ = ["MigrateError", "Pack", "Site", "__version__"]

@@ -1,0 +1,5 @@
+"""`python -m mediaos_migrate`."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,171 @@
+"""The app's own rules, as its pack states them, checked over records as they stream by."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from .digest import Twins
+from .mapping import CODECS
+from .pack import DOCUMENT, KEY, VALUE, Part, Rule
+from .record import Record
+from .report import CAP, Anomaly
+from .secrets import LOOKS_SEALED, PLAIN, SEALED, Vault, secrets_in
+from .values import canonical, reveal
+
+# Anomalies that hold for every app: code -> (what it means, what one can do).
+BUILT_IN: Final = {
+    "plaintext-secret": (
+        "A credential stands in the file in clear text.",
+        "Save it again in the app, so that the app encrypts it; with a key we seal it in the database.",
+    ),
+    "unopened-secret": (
+        "A credential looks encrypted, but no key opened it; it is kept as it is.",
+        "Give the app's own key (ENCRYPTION_KEY or --key-file); if it still does not open, enter it anew in the app.",
+    ),
+    "unfit-value": (
+        "A member has another type or form than the app writes; it is kept exactly, outside its column.",
+        "Nothing is lost. Correct it in the app if you want to find it by that column.",
+    ),
+}
+
+
+class Keys:
+    """A set of keys at eight bytes each, to find references that lead nowhere."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+        self._sorted = True
+
+    def add(self, key: str) -> None:
+        """Take note of a key."""
+        self._hashes.append(hash(key))
+        self._sorted = False
+
+    def __contains__(self, key: str) -> bool:
+        if not self._sorted:
+            self._hashes, self._sorted = array("q", sorted(self._hashes)), True
+        place = bisect_left(self._hashes, hash(key))
+        return place < len(self._hashes) and self._hashes[place] == hash(key)
+
+
+class Inspector:
+    """Finds the anomalies of one part in at most two passes over its records.
+
+    `others` gives the keys of documents that a rule refers to. After `first` has seen all records,
+    `second` sees them again if `needs_second` says so.
+    """
+
+    def __init__(self, part: Part, vault: Vault, others: Mapping[str, Keys]) -> None:
+        self._part, self._vault, self._others = part, vault, others
+        self._unique = [rule for rule in part.rules if rule.unique]
+        self._single = [rule for rule in part.rules if rule.known or rule.repeats or rule.refers]
+        self._variants = [rule for rule in part.rules if rule.variants]
+        self._twins = {rule.code: Twins() for rule in self._unique}
+        self._again: dict[str, frozenset[int]] = {}
+        self._spellings: dict[str, set[str]] = {rule.code: set() for rule in self._variants}
+        self._fitting = [
+            (column.member, CODECS[column.codec].fit)
+            for column in part.columns.values()
+            if column.member not in (KEY, VALUE, DOCUMENT) and column.codec != "json"
+        ]
+        self.kept: list[Anomaly] = []
+        self.count = 0
+
+    def first(self, record: Record) -> None:
+        """Check a record by itself, and remember what may turn out to be twice."""
+        value = record.value
+        if self._part.hidden:
+            self._check_secrets(record)
+        if not isinstance(value, dict):
+            return
+        for rule in self._unique:
+            if (folded := _folded(rule, value)) is not None:
+                self._twins[rule.code].add(folded)
+        for rule in self._single:
+            self._check(rule, record, value)
+        for rule in self._variants:
+            if isinstance(spelled := value.get(rule.member or ""), str):
+                self._spellings[rule.code].add(spelled)
+        self._check_fit(record, value)
+
+    @property
+    def needs_second(self) -> bool:
+        """Close the first pass and tell whether something can only be named in another."""
+        self._again = {code: twins.found() for code, twins in self._twins.items()}
+        return any(self._again.values()) or any(map(self._mixed, self._variants))
+
+    def second(self, records: Iterable[Record]) -> None:
+        """Name the records that share what ought to be unique, and those spelled in two ways."""
+        groups: dict[tuple[str, str], list[Record]] = {}
+        for record in records:
+            if not isinstance(record.value, dict):
+                continue
+            for rule in self._unique:
+                folded = _folded(rule, record.value)
+                if folded is not None and hash(folded) in self._again[rule.code]:
+                    groups.setdefault((rule.code, folded), []).append(record)
+            self._check_variants(record, record.value)
+        for (code, _), found in groups.items():
+            self._add_twins(code, found)
+
+    def _check_variants(self, record: Record, value: dict[str, Any]) -> None:
+        for rule in self._variants:
+            found = value.get(rule.member or "")
+            if isinstance(found, str) and found in self._mixed(rule):
+                self._add(rule.code, record, found)
+
+    def _add_twins(self, code: str, found: list[Record]) -> None:
+        for record in found if len(found) > 1 else ():
+            others = [" / ".join(other.key) for other in found if other is not record]
+            self._add(code, record, f"with {', '.join(others[:3])}")
+
+    def _mixed(self, rule: Rule) -> set[str]:
+        seen = self._spellings[rule.code]
+        return {variant for variant, usual in rule.variants.items() if {variant, usual} <= seen}
+
+    def _check(self, rule: Rule, record: Record, value: dict[str, Any]) -> None:
+        if rule.repeats:
+            parts = [value.get(member) for member in rule.repeats]
+            if None not in parts and ":".join(map(str, parts)) != record.element.name:
+                self._add(rule.code, record)
+            return
+        found = value.get(rule.member or "")
+        if rule.known and found is not None and not (isinstance(found, str) and found in rule.known):
+            self._add(rule.code, record, repr(found)[:60])
+        if rule.refers and isinstance(found, str) and found not in self._others[rule.refers]:
+            self._add(rule.code, record)
+
+    def _check_fit(self, record: Record, value: dict[str, Any]) -> None:
+        for member, fit in self._fitting:
+            found = value.get(member)
+            if found is not None and fit(reveal(found)) is None:
+                self._add("unfit-value", record, member)
+
+    def _check_secrets(self, record: Record) -> None:
+        for place, secret, hidden in secrets_in(self._part, record.value):
+            state = self._vault.state(secret.reveal())
+            if hidden.kind == "hash" or state == SEALED:
+                continue
+            if state == PLAIN:
+                self._add("plaintext-secret", record, place)
+            elif state == LOOKS_SEALED and self._vault.has_key:
+                self._add("unopened-secret", record, place)
+
+    def _add(self, code: str, record: Record, detail: str = "") -> None:
+        self.count += 1
+        if len(self.kept) < CAP:
+            self.kept.append(Anomaly(code, record.key or record.identity, detail))
+
+
+def _folded(rule: Rule, value: dict[str, Any]) -> str | None:
+    parts = [value.get(member) for member in rule.unique]
+    if None in parts:
+        return None
+    folded = [
+        part.lower() if member in rule.lower and isinstance(part, str) else part
+        for member, part in zip(rule.unique, parts, strict=True)
+    ]
+    return canonical(folded)

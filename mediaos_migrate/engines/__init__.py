@@ -1,0 +1,1 @@
+"""The databases that can hold tables; each one behind the same few verbs."""

@@ -1,0 +1,184 @@
+"""SQLite, opened the one way that all of the toolkit relies on."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import sqlite_utils
+
+from .. import files
+from ..errors import CouldNotCheck, MigrateError, NotOurs
+
+BUSY_SECONDS: Final = 30
+_ASIDE: Final = ("-wal", "-shm", "-journal")
+# File systems that several machines share; a -wal is unsafe there (names as in /proc/mounts).
+_NETWORK: Final = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "fuse.sshfs",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "virtiofs",
+}
+
+Connection = sqlite3.Connection
+
+
+def open_database(path: Path, owner: tuple[int, int] | None = None) -> Connection:
+    """Open a database for writing, and make it (0600) if there is none. Raises NotOurs."""
+    if not path.exists():
+        files.create(path, owner)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        _prepare(connection)
+        _set_journal(connection, on_network=network_file_system(path) is not None)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _not_a_database(path, error) from None
+    return connection
+
+
+def _prepare(connection: Connection) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _set_journal(connection: Connection, *, on_network: bool) -> None:
+    """Choose the journal that keeps every acknowledged commit through a power cut."""
+    mode, sync = ("delete", "EXTRA") if on_network else ("wal", "FULL")
+    answer = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
+    if answer not in (mode, "memory"):
+        raise sqlite3.OperationalError(f"journal mode {answer} instead of {mode}")
+    connection.execute(f"PRAGMA synchronous = {sync}")
+
+
+@contextmanager
+def looking(path: Path) -> Iterator[Connection]:
+    """Lend out a connection that leaves every byte of the database and its folder as it was."""
+    with tempfile.TemporaryDirectory(prefix="mediaos-migrate-look-") as scratch:
+        with closing(_look(path, Path(scratch))) as connection:
+            before = _stamp(path)
+            try:
+                _prepare(connection)
+                connection.execute("PRAGMA query_only = ON")
+                yield connection
+            except sqlite3.DatabaseError as error:
+                raise _not_a_database(path, error) from None
+        if _stamp(path) != before:
+            raise CouldNotCheck(f"{path.name} changed while it was looked at.", "Run the command again.")
+
+
+def _look(path: Path, scratch: Path) -> Connection:
+    journal, wal, shm = (path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm"))
+    if wal.exists() and shm.exists():
+        return _connect(path, "mode=ro&readonly_shm=1")
+    if wal.exists() or journal.exists():
+        # An interrupted write: SQLite would mend it on opening, so it is mended in a copy.
+        copied = scratch / path.name
+        for suffix in ("", *_ASIDE):
+            if path.with_name(path.name + suffix).exists():
+                shutil.copyfile(path.with_name(path.name + suffix), copied.with_name(copied.name + suffix))
+        return sqlite3.connect(copied, isolation_level=None)
+    return _connect(path, "immutable=1")
+
+
+def _connect(path: Path, query: str) -> Connection:
+    uri = f"file:{quote(str(path.absolute()))}?{query}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _not_a_database(path: Path, error: sqlite3.DatabaseError) -> MigrateError:
+    if "not a database" in str(error):
+        return NotOurs(f"{path} is not a SQLite database.", "Name another file with --db, or move this one away.")
+    return failed(error)
+
+
+def failed(error: sqlite3.Error | OSError) -> MigrateError:
+    """Say in a sentence what the database or the disk could not do."""
+    text = str(error)
+    if "disk is full" in text or getattr(error, "errno", None) == 28:  # noqa: PLR2004  ENOSPC
+        return MigrateError("The disk is full; the step was undone.", "Free some space and run the command again.")
+    if "locked" in text:
+        return MigrateError("Another program holds the database.", "Stop it and run the command again.")
+    return MigrateError(f"The database could not do it: {text}.", "Run `mediaos-migrate doctor`.")
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Do everything inside or nothing, DDL included; waits for other writers at the start only."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        # SQLite ends some transactions by itself; what is still open did not succeed.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def quoted(name: str) -> str:
+    """Quote a checked identifier (square brackets: a misspelt "name" would be a string constant)."""
+    return f"[{name}]"
+
+
+def columns_of(connection: Connection, table: str) -> frozenset[str]:
+    """Return the names of a table's columns, empty when there is no such table."""
+    rows = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))
+    return frozenset(row[0] for row in rows)
+
+
+def tables(connection: Connection) -> list[str]:
+    """Return the names of all tables."""
+    return list(sqlite_utils.Database(connection, recursive_triggers=False).table_names())
+
+
+def schema(connection: Connection) -> list[str]:
+    """Return the schema as sorted SQL, without SQLite's own and our own tables."""
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'sqlite!_%' ESCAPE '!' "
+        "AND tbl_name NOT LIKE '!_mm!_%' ESCAPE '!' ORDER BY type DESC, name"
+    )
+    return [row[0] for row in rows]
+
+
+def copy_database(source: Connection, target: Path, owner: tuple[int, int] | None = None) -> None:
+    """Copy a database through the backup API into a new file: one consistent moment, WAL included."""
+    files.create(target, owner)
+    with closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def network_file_system(path: Path) -> str | None:
+    """Return the kind of network file system a path lies on, or None on a local one (and off Linux)."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    place = str(path.absolute())
+    best, kind = "", None
+    for line in mounts:
+        _, folder, fs, *_ = line.split(" ")
+        inside = place == folder or place.startswith(folder.rstrip("/") + "/")
+        if inside and len(folder) >= len(best):
+            best, kind = folder, fs
+    return kind if kind in _NETWORK else None

@@ -1,0 +1,200 @@
+"""What the toolkit itself remembers in the database: the site, its documents, the quarantine, the evidence."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from . import __version__
+from .engines.sqlite import Connection, tables, transaction
+from .errors import NotOurs
+from .values import loads, quoted
+
+FORMAT: Final = 1
+NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+
+SCHEMA: Final = """
+CREATE TABLE _mm_site (
+  id TEXT NOT NULL, app TEXT NOT NULL, format INTEGER NOT NULL, epoch INTEGER NOT NULL DEFAULT 1,
+  created_at TEXT NOT NULL, tool_version TEXT NOT NULL, accepted_folders TEXT NOT NULL DEFAULT '[]');
+CREATE TABLE _mm_migrations (
+  number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, up TEXT NOT NULL, down TEXT NOT NULL,
+  applied_at TEXT NOT NULL, duration_ms INTEGER NOT NULL, tool_version TEXT NOT NULL);
+CREATE TABLE _mm_documents (
+  document TEXT PRIMARY KEY, file TEXT NOT NULL, state TEXT NOT NULL, size INTEGER, digest TEXT, count INTEGER,
+  style TEXT, envelope TEXT, imported_at TEXT NOT NULL);
+CREATE TABLE _mm_quarantine (
+  id INTEGER PRIMARY KEY, document TEXT NOT NULL, part TEXT NOT NULL, pointer TEXT NOT NULL, name TEXT,
+  position INTEGER, offset INTEGER NOT NULL, reason TEXT NOT NULL, raw NOT NULL, raw_state TEXT NOT NULL,
+  at TEXT NOT NULL);
+CREATE INDEX _mm_quarantine_order ON _mm_quarantine (document, part, position);
+CREATE TABLE _mm_evidence (
+  id INTEGER PRIMARY KEY, document TEXT NOT NULL, verdict TEXT NOT NULL, epoch INTEGER NOT NULL, digest TEXT,
+  report TEXT NOT NULL, at TEXT NOT NULL);
+"""
+
+PRESENT: Final = "present"
+MISSING: Final = "missing"
+DAMAGED: Final = "damaged"  # taken as far as --salvage could take it
+SKIPPED: Final = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of a document since it was last imported."""
+
+    document: str
+    file: str
+    state: str
+    size: int | None = None
+    digest: str | None = None
+    count: int | None = None
+    style: str | None = None
+    envelope: str | None = None
+    imported_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A record that could not be a row: where it stood, why, and its raw text."""
+
+    id: int
+    document: str
+    part: str
+    pointer: str
+    name: str | None
+    position: int | None
+    offset: int
+    reason: str
+    raw: str | bytes = ""
+    raw_state: str = "plain"
+
+
+class Ledger:
+    """Reads and writes our own tables on an open connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    @staticmethod
+    def is_in(connection: Connection) -> bool:
+        """Tell whether a database holds our tables; raises NotOurs when it holds somebody else's only."""
+        names = tables(connection)
+        if names and "_mm_site" not in names:
+            raise NotOurs(
+                f"The database was not made by this tool: it holds {', '.join(names[:3])}.",
+                "Name another file with --db.",
+            )
+        return bool(names)
+
+    def found(self, app: str) -> None:
+        """Make our tables if this is a new database. Raises NotOurs for another app's or a newer tool's."""
+        if not self.is_in(self._db):
+            with transaction(self._db):
+                for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
+                    self._db.execute(statement)
+                self._db.execute(
+                    f"INSERT INTO _mm_site (id, app, format, created_at, tool_version) VALUES (?, ?, ?, {NOW}, ?)",
+                    (str(uuid.uuid4()), app, FORMAT, __version__),
+                )
+        self.check(app)
+
+    def check(self, app: str) -> None:
+        """Raise NotOurs if the database belongs to another app or to a newer tool."""
+        site = self.site()
+        if site["app"] != app:
+            raise NotOurs(f"The database belongs to the app `{site['app']}`.", f"Pass --app {site['app']}.")
+        if site["format"] > FORMAT:
+            raise NotOurs(f"The database was last used by mediaos-migrate {site['tool_version']}.", "Use that version.")
+
+    def site(self) -> dict[str, Any]:
+        """Return the site's own row."""
+        return dict(self._db.execute("SELECT * FROM _mm_site").fetchone())
+
+    def accepted_folders(self) -> list[str]:
+        """Return the other data folders that a person has said to leave aside."""
+        return list(json.loads(self.site()["accepted_folders"]))
+
+    def accept_folders(self, folders: list[str]) -> None:
+        """Remember that these other data folders are to be left aside."""
+        self._db.execute("UPDATE _mm_site SET accepted_folders = ?", (json.dumps(sorted(folders)),))
+
+    def document(self, name: str) -> Entry | None:
+        """Return what is known of one document."""
+        row = self._db.execute("SELECT * FROM _mm_documents WHERE document = ?", (name,)).fetchone()
+        return Entry(**dict(row)) if row else None
+
+    def documents(self) -> dict[str, Entry]:
+        """Return what is known of all documents."""
+        return {row["document"]: Entry(**dict(row)) for row in self._db.execute("SELECT * FROM _mm_documents")}
+
+    def put_document(self, entry: Entry) -> None:
+        """Remember a document as it was just imported."""
+        self._db.execute(
+            "INSERT INTO _mm_documents (document, file, state, size, digest, count, style, envelope, imported_at) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, {NOW}) ON CONFLICT (document) DO UPDATE SET file = excluded.file, "
+            "state = excluded.state, size = excluded.size, digest = excluded.digest, count = excluded.count, "
+            "style = excluded.style, envelope = excluded.envelope, imported_at = excluded.imported_at",
+            (
+                entry.document,
+                entry.file,
+                entry.state,
+                entry.size,
+                entry.digest,
+                entry.count,
+                entry.style,
+                entry.envelope,
+            ),
+        )
+
+    def clear_quarantine(self, document: str) -> None:
+        """Forget a document's quarantined records, because they are about to be read again."""
+        self._db.execute("DELETE FROM _mm_quarantine WHERE document = ?", (document,))
+
+    def quarantine(self, item: Quarantined) -> None:
+        """Keep a record that cannot be a row."""
+        self._db.execute(
+            "INSERT INTO _mm_quarantine (document, part, pointer, name, position, offset, reason, raw, raw_state, at) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW})",
+            (
+                item.document,
+                item.part,
+                item.pointer,
+                None if item.name is None else quoted(item.name),
+                item.position,
+                item.offset,
+                item.reason,
+                item.raw,
+                item.raw_state,
+            ),
+        )
+
+    def quarantined(self, document: str | None = None, part: str | None = None) -> Iterator[Quarantined]:
+        """Walk through the quarantine in the order of the files."""
+        rows = self._db.execute(
+            "SELECT id, document, part, pointer, name, position, offset, reason, raw, raw_state FROM _mm_quarantine "
+            "WHERE (?1 IS NULL OR document = ?1) AND (?2 IS NULL OR part = ?2) "
+            "ORDER BY document, part, position IS NULL, position, id",
+            (document, part),
+        )
+        for row in rows:
+            name = None if row["name"] is None else loads(row["name"])
+            yield Quarantined(**{**dict(row), "name": name})
+
+    def record_evidence(self, document: str, verdict: str, digest: str | None, report: dict[str, Any]) -> None:
+        """Keep a verdict, bound to the epoch and to the file it was true of."""
+        self._db.execute(
+            "INSERT INTO _mm_evidence (document, verdict, epoch, digest, report, at) "
+            f"SELECT ?, ?, epoch, ?, ?, {NOW} FROM _mm_site",
+            (document, verdict, digest, json.dumps(report)),
+        )
+
+    def last_evidence(self) -> dict[str, dict[str, Any]]:
+        """Return the last verdict on each document."""
+        rows = self._db.execute(
+            "SELECT document, verdict, epoch, digest, at, max(id) FROM _mm_evidence GROUP BY document"
+        )
+        return {row["document"]: dict(row) for row in rows}

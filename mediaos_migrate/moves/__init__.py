@@ -1,0 +1,1 @@
+"""What an operator does, one verb per module; each takes a site and returns a report."""

@@ -1,0 +1,214 @@
+"""Writing the files again, from the database: every value exactly, and every byte that did not change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+from pathlib import Path
+
+from .. import backup, files
+from ..documents.style import Style
+from ..documents.writer import LAST, Content, Identity, Patch, Want, write
+from ..engines.sqlite import Connection
+from ..errors import NeedsKey, Refused
+from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger, Quarantined
+from ..mapping import Mapper, NoKey
+from ..pack import Document
+from ..record import Record
+from ..secrets import PLAIN
+from ..shapes import Element, Piece, Shape, pointer, together
+from ..site import Site
+from ..stores.file import RECORDS, SIBLINGS, Envelope
+from ..values import loads, locked, reveal
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One file that was written, or why it was not."""
+
+    document: str
+    file: str
+    state: str
+    size: int = 0
+    digest: str | None = None
+    patched: bool = False  # laid over the bytes of the file it came from
+    unchanged: bool = False  # equal to the file that was last imported, byte for byte
+
+
+def export(site: Site, to: Path) -> list[Exported]:
+    """Write all files that are present into a folder, from the database.
+
+    Raises NeedsKey when values were sealed by us and the key does not open them, Refused when the folder
+    is the app's own.
+    """
+    with site.looking() as connection:
+        return export_from(site, connection, to)
+
+
+def export_from(site: Site, connection: Connection, to: Path) -> list[Exported]:
+    """Write the files into a folder from an open database."""
+    if to.resolve() in (site.data.resolve(), site.state.resolve()):
+        raise Refused(f"{to} is the app's own folder.", "Name another folder with --to.")
+    exports = [Export(site, connection, document) for document in site.pack.ordered()]
+    for item in exports:
+        item.check_key()
+    files.make_folder(to, site.owner)
+    return [item.run(to) for item in exports]
+
+
+class Export:
+    """The way of one document from its tables to a file."""
+
+    def __init__(self, site: Site, connection: Connection, document: Document) -> None:
+        self._site, self._document = site, document
+        self._ledger = Ledger(connection)
+        self._entry = self._ledger.document(document.name) or Entry(document.name, document.file, SKIPPED)
+        self._stores = site.stores(connection, document) if self._entry.state in (PRESENT, DAMAGED) else {}
+        self._envelope = _envelope(self._entry.envelope)
+        held = list(self._ledger.quarantined(document.name))
+        self._held = {item.pointer: item.position or 0 for item in held}
+        self._named = {item.name: item.position or 0 for item in held if item.name is not None}
+
+    def check_key(self) -> None:
+        """Raise NeedsKey when something of this document was sealed by us and nothing opens it."""
+        for name, store in self._stores.items():
+            if not store.part.hidden:
+                continue
+            fields = sorted({path for record in store.all() for path in _locked(record.value)})
+            raw = any(self._opened(item) is None for item in self._ledger.quarantined(self._document.name, name))
+            if fields or raw:
+                names = ", ".join([*fields, *(["its quarantine"] if raw else [])])
+                raise NeedsKey(
+                    f"{self._document.name} holds values that were sealed in the database: {names}.",
+                    f"Give the key they were sealed with ({self._site.pack.key_variable} or --key-file).",
+                    document=self._document.name,
+                    fields=fields,
+                )
+
+    def run(self, to: Path) -> Exported:
+        """Write the file, unless it is not there."""
+        document, entry = self._document, self._entry
+        if not self._stores:
+            return Exported(document.name, document.file, entry.state)
+        base = backup.holding(self._site, document.file, entry.digest or "") if entry.state == PRESENT else None
+        target = to / document.file
+        content = self._content()
+        with files.replacing(target, self._site.owner) as stream:
+            if base:
+                Patch(base, document, Style.from_json(entry.style)).write(stream, content, self)
+            else:
+                write(stream, document, content)
+        digest = files.digest(target)
+        return Exported(
+            document.name,
+            document.file,
+            entry.state,
+            target.stat().st_size,
+            digest,
+            patched=base is not None,
+            unchanged=digest == entry.digest,
+        )
+
+    def _content(self) -> Content:
+        envelope = self._envelope
+        before = [Want((name,), n, name, value) for n, (name, value) in enumerate(envelope.before.items())]
+        after = [Want((name,), LAST, name, value) for name, value in envelope.after.items()]
+        if SIBLINGS in self._stores:
+            wants = [
+                Want(
+                    (r.element.name or "",),
+                    LAST if r.position is None else r.position,
+                    r.element.name,
+                    reveal(r.value),
+                )
+                for r in self._merged(SIBLINGS)
+            ]
+            at = LAST if envelope.at is None else envelope.at
+            before = [want for want in wants if want.place < at]
+            after = [want for want in wants if want.place >= at]
+        contained = envelope.at is not None or self._stores[RECORDS].count() > 0
+        return Content(self._entries, before, after, contained)
+
+    def _entries(self) -> Iterator[Want]:
+        records = self._merged(RECORDS)
+        if self._document.shape is Shape.LISTS:
+            yield from self._lists(records)
+            return
+        for record in records:
+            identity = (record.element.name,) if record.element.name is not None else record.identity
+            yield Want(
+                identity,
+                LAST if record.position is None else record.position,
+                record.element.name,
+                reveal(record.value),
+            )
+
+    def _lists(self, records: Iterable[Record]) -> Iterator[Want]:
+        """Gather the elements of a map of lists, and put its empty lists where they were."""
+        empty = dict(self._envelope.empty)
+        index = place = 0
+        for name, value in together(Shape.LISTS, (record.element for record in records)):
+            while index in empty:
+                yield Want((empty[index],), place, empty[index], [])
+                index += 1
+            yield Want((name or "",), place, name, reveal(value))
+            index += 1
+            place += len(value) if isinstance(value, list) else 1
+        for later in sorted(number for number in empty if number >= index):
+            yield Want((empty[later],), LAST, empty[later], [])
+
+    def _merged(self, part: str) -> Iterator[Record]:
+        """Walk through rows and quarantined records of a part in the order of the file."""
+        held = (self._record(item) for item in self._ledger.quarantined(self._document.name, part))
+        return merge(self._stores[part].all(), held, key=lambda r: LAST if r.position is None else r.position)
+
+    def _record(self, item: Quarantined) -> Record:
+        value = loads(self._opened(item) or "null")
+        unfit = item.reason if self._document.shape is not Shape.LISTS or item.pointer.count("/") < 2 else ""  # noqa: PLR2004
+        element = Element(item.name, value, item.pointer, unfit)
+        return Record((), value, element, item.position, unfit=item.reason)
+
+    def _opened(self, item: Quarantined) -> str | None:
+        raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
+        return raw if item.raw_state == PLAIN else self._site.vault.open(raw)
+
+    def identity(self, piece: Piece, index: int) -> Identity:
+        """Return who a piece of the old file is."""
+        if piece.name is not None:
+            return (piece.name,)
+        place = pointer(self._document.under, index)
+        if place in self._held:
+            return ("#", place)
+        try:
+            return Mapper(self._document, self._document.records).key_of(None, piece.value)
+        except NoKey:
+            return ("#", place)
+
+    def place(self, identity: Identity) -> int | None:
+        """Return where a record stands now, or None when it is gone."""
+        if identity[:1] == ("#",) and identity[-1] in self._held:
+            return self._held[identity[-1]]
+        if identity[0] in self._named:
+            return self._named[identity[0]]
+        if identity[0] in (name for _, name in self._envelope.empty):
+            return LAST
+        return self._stores[RECORDS].place(identity)
+
+
+def _envelope(text: str | None) -> Envelope:
+    if text is None:
+        return Envelope({}, {}, None, [])
+    found = loads(text)
+    return Envelope(found["before"], found["after"], found["at"], [(n, name) for n, name in found["empty"]])
+
+
+def _locked(value: object, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _locked(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _locked(item, path)
+    elif locked(value):
+        yield path

@@ -1,0 +1,233 @@
+"""Making a document's tables equal to its file, in one transaction, with books that balance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from .. import crash
+from ..documents.reader import Rest, part_of
+from ..documents.style import Style
+from ..engines.sqlite import Connection, transaction
+from ..errors import MigrateError, NotSettled
+from ..ledger import MISSING, Entry, Ledger, Quarantined
+from ..record import Record
+from ..report import CAP, SILENT, Books, Key, Progress
+from ..secrets import PLAIN
+from ..shapes import Shape
+from ..site import Site, parts
+from ..stores.file import Envelope, FileStore
+from ..stores.table import BATCH, TableStore
+from ..values import Secret, dumps, reveal
+from .preflight import Survey
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The books of a document while it is read."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    deleted: list[Key] = field(default_factory=list)
+    deleted_count: int = 0
+
+    def books(self) -> Books:
+        """Close the books."""
+        return Books(
+            self.read,
+            self.inserted,
+            self.updated,
+            self.unchanged,
+            self.quarantined,
+            tuple(self.deleted),
+            self.deleted_count,
+        )
+
+
+def import_document(site: Site, connection: Connection, survey: Survey, progress: Progress = SILENT) -> Books:
+    """Make the tables of a document say what its file says; all of it or nothing.
+
+    Raises NotSettled when the file is another one than the survey saw, MigrateError when the books do
+    not balance; then nothing of the document was changed.
+    """
+    with transaction(connection):
+        books = _Import(site, connection, survey, progress).run()
+        crash.point("import.written")
+    crash.point("import.committed")
+    return books
+
+
+class _Import:
+    def __init__(self, site: Site, connection: Connection, survey: Survey, progress: Progress) -> None:
+        self._progress = progress
+        self._site, self._survey, self._document = site, survey, survey.document
+        self._ledger = Ledger(connection)
+        self._tables = site.stores(connection, survey.document)
+        self._file = FileStore(
+            site.file(survey.document), survey.document, site.vault, survey.twins, salvage=survey.salvage
+        )
+        self._tally = _Tally()
+        self._last = dict.fromkeys(self._tables, -1)
+        self._fresh = {name: store.count() == 0 for name, store in self._tables.items()}
+
+    def run(self) -> Books:
+        self._ledger.clear_quarantine(self._document.name)
+        for name, store in self._tables.items():
+            if not self._fresh[name]:
+                store.watch()
+        if self._survey.state != MISSING:
+            self._read()
+        for name, store in self._tables.items():
+            if not self._fresh[name]:
+                self._remove_unseen(store)
+            store.link()
+        self._close()
+        return self._tally.books()
+
+    def _read(self) -> None:
+        for name, records in self._batches():
+            self._tally.read += len(records)
+            fit = [record for record in records if not record.unfit]
+            known = {} if self._fresh[name] else self._tables[name].get([record.key for record in fit])
+            if not self._fresh[name]:
+                self._tables[name].saw([record.key for record in fit])
+            self._apply(name, records, known)
+            self._progress.at(records[-1].stop, self._survey.size)
+        if self._file.reading.digest != self._survey.digest:
+            raise NotSettled(
+                f"{self._document.file} changed while it was imported.",
+                f"Stop {self._site.pack.name} and run the command again.",
+            )
+        for rest in self._file.rest:
+            self._tally.read += 1
+            self._quarantine_rest(rest)
+
+    def _batches(self) -> Iterator[tuple[str, list[Record]]]:
+        """Group the records of the file by part, some at a time."""
+        stream = self._file.all()
+        while some := list(islice(stream, BATCH)):
+            for name in self._tables:
+                if mine := [record for part, record in some if part == name]:
+                    yield name, mine
+
+    def _apply(self, name: str, records: list[Record], known: dict[Key, Record]) -> None:
+        new, changed, moved = [], [], []
+        for record in records:
+            old = known.get(record.key) if not record.unfit else None
+            placed = self._placed(name, record, old)
+            if record.unfit:
+                self._quarantine(name, placed)
+            elif old is None:
+                new.append(placed)
+            elif same(record.value, old.value) and not (self._site.vault.sealing and holds_plain(old.value)):
+                self._tally.unchanged += 1
+                if placed.position != old.position:
+                    moved.append((placed.position or 0, placed.key))
+            else:
+                changed.append(placed)
+        store = self._tables[name]
+        store.insert(new)
+        store.update(changed)
+        store.move(moved)
+        self._tally.inserted += len(new)
+        self._tally.updated += len(changed)
+        crash.point("import.batch")
+
+    def _placed(self, name: str, record: Record, old: Record | None) -> Record:
+        """Give a record its position: the one it has if that keeps the order, else the next."""
+        position = old.position if old else None
+        if position is None or position <= self._last[name]:
+            position = max(self._last[name] + 1, record.position or 0) if old is None else self._last[name] + 1
+        self._last[name] = position
+        return Record(record.key, record.value, record.element, position, record.start, record.stop, record.unfit)
+
+    def _quarantine(self, part: str, record: Record) -> None:
+        self._tally.quarantined += 1
+        element = record.element
+        raw = part_of(self._file.path, record.start, record.stop)
+        if self._document.shape is Shape.LISTS and not element.unfit:
+            raw = dumps(element.value).encode()  # the bytes in the file are those of the whole list
+        place = (element.pointer, element.name, record.position, record.start)
+        self._keep(Quarantined(0, self._document.name, part, *place, record.unfit), raw)
+
+    def _quarantine_rest(self, rest: Rest) -> None:
+        self._tally.quarantined += 1
+        raw = part_of(self._file.path, rest.start, rest.stop)
+        reason = f"not taken by --salvage: found {rest.reason}"
+        self._keep(Quarantined(0, self._document.name, "", "", None, None, rest.start, reason), raw)
+
+    def _keep(self, item: Quarantined, raw: bytes) -> None:
+        """Put raw text into quarantine: as text if it is, sealed if it may hold secrets."""
+        text: str | bytes = raw
+        state = PLAIN
+        with suppress(UnicodeDecodeError):
+            text = raw if b"\x00" in raw else raw.decode()
+        if isinstance(text, str) and any(part.hidden for part in parts(self._document).values()):
+            text, state = self._site.vault.seal_text(text)
+        self._ledger.quarantine(replace(item, raw=text, raw_state=state))
+
+    def _remove_unseen(self, store: TableStore) -> None:
+        for keys in store.unseen():
+            store.remove(keys)
+            self._tally.deleted_count += len(keys)
+            self._tally.deleted += keys[: CAP - len(self._tally.deleted)]
+
+    def _close(self) -> None:
+        books = self._tally.books()
+        held = sum(store.count() for store in self._tables.values())
+        if not books.balanced or held != books.inserted + books.updated + books.unchanged:
+            raise MigrateError(
+                f"The books of {self._document.name} do not balance: {books.read} read, {books.inserted} inserted, "
+                f"{books.updated} updated, {books.unchanged} unchanged, {books.quarantined} quarantined, {held} held.",
+                "Nothing of it was changed. Please report this.",
+            )
+        self._ledger.put_document(
+            Entry(
+                self._document.name,
+                self._document.file,
+                self._survey.state,
+                self._survey.size if self._survey.state != MISSING else None,
+                self._survey.digest,
+                books.read,
+                Style.of(self._site.file(self._document)).to_json() if self._survey.state != MISSING else None,
+                envelope_text(self._file.envelope),
+            )
+        )
+
+
+def envelope_text(envelope: Envelope) -> str:
+    """Write an envelope as JSON that keeps every token."""
+    before, after, at, empty = envelope
+    return dumps({"before": before, "after": after, "at": at, "empty": [list(item) for item in empty]})
+
+
+def same(source: object, target: object) -> bool:
+    """Tell whether a record is exactly as the table has it: tokens, order of members, everything.
+
+    A secret that we sealed and cannot open now counts as the same: only the key can tell.
+    """
+    return dumps(_masked(source, target)) == dumps(_masked(target, target))
+
+
+def holds_plain(value: object) -> bool:
+    """Tell whether the table holds a credential in clear text."""
+    if isinstance(value, dict):
+        return any(map(holds_plain, value.values()))
+    if isinstance(value, list):
+        return any(map(holds_plain, value))
+    return isinstance(value, Secret) and value.state == PLAIN and not value.locked
+
+
+def _masked(value: object, other: object) -> object:
+    if isinstance(other, Secret):
+        return "locked" if other.locked else reveal(value)
+    if isinstance(value, dict) and isinstance(other, dict):
+        return {name: _masked(item, other.get(name)) for name, item in value.items()}
+    if isinstance(value, list) and isinstance(other, list) and len(value) == len(other):
+        return [_masked(item, twin) for item, twin in zip(value, other, strict=True)]
+    return reveal(value)

@@ -1,0 +1,191 @@
+"""The migration: preflight, backup, schema, import, validation; run it as often as you like."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import backup, crash, files, migrations
+from ..engines.sqlite import Connection, looking, transaction
+from ..errors import Refused
+from ..ledger import SKIPPED, Entry, Ledger
+from ..report import SILENT, Books, DocumentReport, Progress
+from ..site import Site, parts
+from . import preflight
+from .importing import import_document
+from .preflight import Options, Survey
+from .validating import compare_document
+
+DATABASE_FACTOR = 3  # disk to have free, in sizes of the files: database, its journal, the backup
+
+
+@dataclass(slots=True)
+class Migration:
+    """What a migration did: per document, in seconds per step, and what it came across."""
+
+    documents: list[DocumentReport] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    steps: list[str] = field(default_factory=list)  # schema migrations applied
+    backup: str | None = None
+    unmapped: list[str] = field(default_factory=list)
+    other_folders: list[str] = field(default_factory=list)
+    key: dict[str, Any] = field(default_factory=dict)
+    changed: bool = False
+    books: dict[str, Books] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Measure a step."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[step] = self.timings.get(step, 0.0) + time.perf_counter() - started
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the homes are equal, 3 when they are not, 5 when that could not be told."""
+        if any(report.differs for report in self.documents):
+            return 3
+        return 5 if any(report.unverifiable for report in self.documents) else 0
+
+
+def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migration:
+    """Bring a site's files into its database, and prove it.
+
+    Nothing is written before every file has been looked at. Raises Refused (all reasons at once) when
+    one cannot be taken; what was done before a later failure stays, and the next run completes it.
+    """
+    result = Migration()
+    with result.timed("preflight"):
+        progress.step("look", "at every file")
+        surveys = look(site, options, result)
+    with site.locked():
+        crash.point("locked")
+        _tidy(site)
+        with result.timed("backup"):
+            progress.step("back up", "the files")
+            _back_up(site, surveys, result)
+        with site.writing() as connection:
+            crash.point("database.made")
+            with result.timed("schema"):
+                progress.step("bring the schema up")
+                ledger = Ledger(connection)
+                ledger.found(site.pack.app)
+                crash.point("ledger.made")
+                ledger.accept_folders(sorted({*ledger.accepted_folders(), *result.other_folders}))
+                result.steps = [str(step) for step in migrations.up(connection, site.migrations)]
+            with result.timed("import"):
+                _import(site, connection, surveys, result, progress)
+            with result.timed("validate"):
+                _validate(site, connection, surveys, result, progress)
+        crash.point("done")
+    return result
+
+
+def look(site: Site, options: Options, result: Migration) -> list[Survey]:
+    """Look at the site without touching it; raises Refused with every reason there is."""
+    known, accepted = known_documents(site)
+    others = preflight.check_folder(site, accept=options.accept_data, accepted=accepted)
+    result.other_folders = [str(folder) for folder in others]
+    result.unmapped = site.unmapped()
+    surveys = preflight.survey(site, options, known)
+    preflight.refuse(surveys)
+    result.key = dict(preflight.key_report(site, surveys))
+    needed = DATABASE_FACTOR * sum(seen.size for seen in surveys if _is_new(seen, known))
+    free = shutil.disk_usage(site.data).free
+    if needed > free:
+        raise Refused(
+            f"The disk has {free:,} bytes free, and this needs about {needed:,}.",
+            "Free some space.",
+            free=free,
+            needed=needed,
+        )
+    return surveys
+
+
+def known_documents(site: Site) -> tuple[dict[str, Entry], list[str]]:
+    """Return what the database knows of the documents, and which other folders it leaves aside."""
+    if not site.db.exists() or not site.db.stat().st_size:
+        return {}, []
+    with looking(site.db) as connection:
+        if not Ledger.is_in(connection):
+            return {}, []
+        ledger = Ledger(connection)
+        ledger.check(site.pack.app)
+        return ledger.documents(), ledger.accepted_folders()
+
+
+def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:
+    entry = known.get(seen.document.name)
+    return entry is None or entry.digest != seen.digest or entry.state != seen.state
+
+
+def _tidy(site: Site) -> None:
+    """Remove what an interrupted run left behind."""
+    backup.clear_partial(site)
+    for leftover in files.leftovers(site.data):
+        leftover.unlink()
+
+
+def _back_up(site: Site, surveys: list[Survey], result: Migration) -> None:
+    known, _ = known_documents(site)
+    if not any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED):
+        return
+    wanted = {seen.document.file: seen.digest for seen in surveys if seen.digest}
+    result.backup = backup.take(site, wanted, "migrate").name
+
+
+def _import(site: Site, connection: Connection, surveys: list[Survey], result: Migration, progress: Progress) -> None:
+    ledger = Ledger(connection)
+    known = ledger.documents()
+    for seen in surveys:
+        name = seen.document.name
+        if seen.state == SKIPPED:
+            if name not in known:
+                ledger.put_document(Entry(name, seen.document.file, SKIPPED))
+        elif _is_new(seen, known) or (site.vault.sealing and _holds_plain(site, connection, seen)):
+            progress.step("import", seen.document.file)
+            result.books[name] = import_document(site, connection, seen, progress)
+        else:
+            held = sum(1 for _ in ledger.quarantined(name))
+            read = seen.count + len(seen.rest)
+            result.books[name] = Books(read, unchanged=read - held, quarantined=held)
+    result.changed = any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED)
+    _link(site, connection, surveys)
+
+
+def _holds_plain(site: Site, connection: Connection, seen: Survey) -> bool:
+    return any(store.holds_plain() for store in site.stores(connection, seen.document).values())
+
+
+def _link(site: Site, connection: Connection, surveys: list[Survey]) -> None:
+    """Point links again: a document they lead to may have changed, though their own did not."""
+    for seen in surveys:
+        if any(d.by == "link" for part in parts(seen.document).values() for d in part.derived.values()):
+            with transaction(connection):
+                for store in site.stores(connection, seen.document).values():
+                    store.link()
+
+
+def _validate(site: Site, connection: Connection, surveys: list[Survey], result: Migration, progress: Progress) -> None:
+    ledger = Ledger(connection)
+    for seen in surveys:
+        progress.step("validate", seen.document.file)
+        name = seen.document.name
+        report = compare_document(site, connection, seen)
+        if report.differs and not result.books.get(name, Books()).changed:
+            # The file is the same, the table is not: a foreign hand changed it, and the file is believed.
+            result.books[name] = import_document(site, connection, seen, progress)
+            report = compare_document(site, connection, seen)
+        report = replace(report, books=result.books.get(name, Books()))
+        result.changed = result.changed or report.books.changed
+        result.documents.append(report)
+        if seen.state != SKIPPED:
+            verdict = "differs" if report.differs else "unverifiable" if report.unverifiable else "clean"
+            compared = sum(comparison.compared for comparison in report.comparisons)
+            ledger.record_evidence(name, verdict, seen.digest, {"compared": compared})

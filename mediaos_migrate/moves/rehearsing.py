@@ -1,0 +1,132 @@
+"""The whole way there and back on a copy: what a migration would do, proved before it is done."""
+
+from __future__ import annotations
+
+import fcntl
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import files, migrations
+from ..engines import sqlite
+from ..errors import NotSettled, Refused
+from ..ledger import Ledger
+from ..report import SILENT, Progress
+from ..site import Site
+from .exporting import Exported, export_from
+from .migrating import Migration, look, migrate
+from .preflight import Options
+
+PREFIX = "mediaos-migrate-rehearsal-"
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a rehearsal found: the migration on the copy, the files it gave back, the schema's way down and up."""
+
+    migration: Migration
+    exported: list[Exported] = field(default_factory=list)
+    schema_returns: bool = False
+    seconds: float = 0.0
+    peak_memory: int = 0  # bytes of this process
+    disk_needed: int = 0  # bytes that a migration adds to the disk of the data folder
+    disk_free: int = 0
+
+    @property
+    def different(self) -> list[str]:
+        """Files that did not come back byte for byte (salvaged ones cannot)."""
+        return [item.file for item in self.exported if item.digest and not item.unchanged and item.state == "present"]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when a migration may be run, else as the migration itself would end."""
+        if self.migration.exit_code:
+            return self.migration.exit_code
+        return 3 if self.different or not self.schema_returns else 0
+
+
+def rehearse(site: Site, options: Options, work: Path | None = None, progress: Progress = SILENT) -> Rehearsal:
+    """Run a migration, an export and the schema's way back on a copy; the site stays as it is.
+
+    `work` is the folder for the copy (default: the temporary folder). Raises what `migrate` would raise.
+    """
+    started = time.perf_counter()
+    look(site, options, Migration())
+    with _workplace(work) as folder:
+        progress.step("copy", "the site")
+        copy = copy_site(site, folder)
+        result = Rehearsal(migrate(copy, options, progress))
+        result.disk_needed = sum(path.stat().st_size for path in copy.data.rglob("*") if path.is_file())
+        result.disk_needed -= sum(
+            copy.file(d).stat().st_size for d in site.pack.documents.values() if copy.file(d).exists()
+        )
+        with copy.writing() as connection:
+            progress.step("export", "and compare")
+            result.exported = export_from(copy, connection, folder / "exported")
+            progress.step("take the schema down and up")
+            result.schema_returns = _down_and_up(copy, connection)
+    result.migration.unmapped = site.unmapped()
+    result.seconds = time.perf_counter() - started
+    result.disk_free = shutil.disk_usage(site.data).free
+    unit = 1 if sys.platform == "darwin" else 1024
+    result.peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return result
+
+
+def copy_site(site: Site, folder: Path) -> Site:
+    """Copy the app's files and the database into a folder, and return the site that they make there."""
+    data = folder / "data"
+    files.make_folder(data)
+    for document in site.pack.documents.values():
+        source = site.file(document)
+        if source.exists():
+            digest = files.settled_digest(source, pause=0.01)
+            if digest is None or files.copy(source, data / document.file) != digest:
+                raise NotSettled(f"{document.file} changed while it was copied.", f"Stop {site.pack.name} first.")
+    copy = Site(data, data / site.db.name, site.pack, site.vault)
+    if site.db.exists() and site.db.stat().st_size:
+        with sqlite.looking(site.db) as connection:
+            Ledger.is_in(connection)
+            sqlite.copy_database(connection, copy.db)
+    return copy
+
+
+def _down_and_up(site: Site, connection: sqlite.Connection) -> bool:
+    """Take the schema back to nothing and up again; tell whether it comes out the same."""
+    before = sqlite.schema(connection)
+    migrations.down(connection, 0)
+    gone = not sqlite.schema(connection)
+    migrations.up(connection, site.migrations)
+    return gone and sqlite.schema(connection) == before
+
+
+@contextmanager
+def _workplace(work: Path | None) -> Iterator[Path]:
+    """Lend out a folder (0700) that is removed afterwards; by the next rehearsal if this one is killed."""
+    parent = work or Path(tempfile.gettempdir())
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        _sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    except OSError as error:
+        raise Refused(f"{parent} cannot be used: {error.strerror}.", "Name another folder with --work.") from None
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the workplaces of rehearsals that were killed: nobody holds their lock."""
+    for folder in parent.glob(PREFIX + "*"):
+        with suppress(OSError), (folder / "lock").open("r+", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)

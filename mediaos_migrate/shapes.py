@@ -1,0 +1,90 @@
+"""The five shapes of a document, and how its pieces come apart into elements and together again.
+
+A *piece* is one entry of the document's container, with its byte range; an *element* is what becomes one
+record. They are the same but in a map of lists, where a piece holds one element per item.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+_UNBINDABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Shape(StrEnum):
+    """How the records lie in a document."""
+
+    LIST = "list of objects"
+    MAP = "map of objects"
+    VALUES = "map of values"
+    LISTS = "map of lists"
+    ONE = "one value"
+
+
+class Role(StrEnum):
+    """What a piece is in its document."""
+
+    ENTRY = "entry"
+    SIBLING = "sibling"
+    OPEN = "open"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One value in a file: its name in a map, and the bytes [start, stop) it fills (head: of its name)."""
+
+    role: Role
+    name: str | None
+    value: Any
+    head: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """What becomes one record: the value, the name of its piece in a map, and a pointer (RFC 6901)."""
+
+    name: str | None
+    value: Any
+    pointer: str
+    unfit: str = ""  # why it can be no record whatever its key
+
+
+def pointer(*steps: str | int | None) -> str:
+    """Write a JSON pointer (RFC 6901); None steps are left out, what no database can hold is escaped."""
+    text = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps if step is not None)
+    return _UNBINDABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def apart(shape: Shape, piece: Piece, prefix: str, index: int) -> Iterator[Element]:
+    """Take a piece apart; `index` is its number in its container, `prefix` the container's pointer."""
+    if shape is not Shape.LISTS:
+        step = index if shape is Shape.LIST and piece.role is Role.ENTRY else piece.name
+        yield Element(piece.name, piece.value, prefix + pointer(step))
+    elif not isinstance(piece.value, list):
+        yield Element(piece.name, piece.value, prefix + pointer(piece.name), "not a list")
+    else:
+        for number, item in enumerate(piece.value):
+            yield Element(piece.name, item, prefix + pointer(piece.name, number))
+
+
+def together(shape: Shape, elements: Iterable[Element]) -> Iterator[tuple[str | None, Any]]:
+    """Put elements in their order together again into (name, value) pairs, the inverse of `apart`."""
+    name: str | None = None
+    items: list[Any] | None = None
+    for element in elements:
+        if items is not None and (element.name != name or element.unfit):
+            yield name, items
+            items = None
+        if shape is not Shape.LISTS or element.unfit:
+            yield element.name, element.value
+        else:
+            name, items = element.name, [*(items or []), element.value]
+    if items is not None:
+        yield name, items

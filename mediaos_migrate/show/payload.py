@@ -1,0 +1,183 @@
+"""Results as plain JSON: the keys that scripts rely on (see output.schema.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..errors import MigrateError
+from ..migrations import Applied, Migration
+from ..moves.exporting import Exported
+from ..moves.inspecting import Diagnosis, Held, Shown, Status
+from ..moves.migrating import Migration as Migrated
+from ..moves.rehearsing import Rehearsal
+from ..moves.validating import Validation
+from ..report import CAP, Anomaly, DocumentReport, Key, Kind
+
+Payload = dict[str, Any]
+
+
+def envelope(command: str, exit_code: int, error: MigrateError | None, result: Payload) -> Payload:
+    """Wrap a result in what every command's output has."""
+    return {
+        "command": command,
+        "ok": exit_code == 0,
+        "exit_code": exit_code,
+        "error": None if error is None else failure(error),
+        **result,
+    }
+
+
+def failure(error: MigrateError) -> Payload:
+    """Describe an error with its facts."""
+    return {"type": type(error).__name__, "message": error.message, "remedy": error.remedy, **error.facts}
+
+
+def key_of(key: Key) -> str | list[str]:
+    """Spell a key: a string, or a list for a composite one."""
+    return key[0] if len(key) == 1 else list(key)
+
+
+def document(report: DocumentReport) -> Payload:
+    """Describe what happened to one document."""
+    kinds: tuple[Kind, ...] = ("missing", "extra", "changed", "unverifiable")
+    found: Payload = {
+        "document": report.document,
+        "file": report.file,
+        "state": report.state,
+        "tables": list(report.tables),
+        "read": report.books.read,
+        "inserted": report.books.inserted,
+        "updated": report.books.updated,
+        "unchanged": report.books.unchanged,
+        "quarantined": report.books.quarantined,
+        "deleted": [key_of(key) for key in report.books.deleted],
+        "deleted_count": report.books.deleted_count,
+        "compared": sum(comparison.compared for comparison in report.comparisons),
+        "equal": sum(comparison.equal for comparison in report.comparisons),
+    }
+    for kind in kinds:
+        found[kind] = [key_of(key) for key in report.keys(kind)]
+        found[f"{kind}_count"] = report.count(kind)
+    found["fields"] = [
+        {"key": key_of(d.key), "kind": d.kind, "fields": list(d.fields)}
+        for comparison in report.comparisons
+        for d in comparison.discrepancies
+        if d.fields
+    ]
+    out_of_order = [c.out_of_order for c in report.comparisons if c.out_of_order]
+    found["out_of_order"] = [key_of(key) for key in out_of_order]
+    found["anomalies"] = [anomaly(item) for item in report.anomalies[:CAP]]
+    found["anomalies_count"] = report.anomaly_count
+    found["note"] = report.note
+    return found
+
+
+def anomaly(item: Anomaly) -> Payload:
+    """Describe one anomaly."""
+    return {"rule": item.rule, "key": key_of(item.key), "detail": item.detail}
+
+
+def migrated(result: Migrated) -> Payload:
+    """Describe a migration."""
+    return {
+        "changed": result.changed,
+        "documents": [document(report) for report in result.documents],
+        "timings": {step: round(result.timings.get(step, 0.0), 6) for step in TIMINGS},
+        "migrations": result.steps,
+        "backup": {"name": result.backup} if result.backup else None,
+        "unmapped": result.unmapped,
+        "other_folders": result.other_folders,
+        "key": result.key,
+    }
+
+
+TIMINGS = ("preflight", "backup", "schema", "import", "validate")
+
+
+def rehearsed(result: Rehearsal) -> Payload:
+    """Describe a rehearsal."""
+    return {
+        **migrated(result.migration),
+        "exported": exported(result.exported)["files"],
+        "different": result.different,
+        "schema_returns": result.schema_returns,
+        "seconds": round(result.seconds, 3),
+        "peak_memory": result.peak_memory,
+        "disk": {"needed": result.disk_needed, "free": result.disk_free},
+    }
+
+
+def validated(result: Validation) -> Payload:
+    """Describe a validation."""
+    return {"documents": [document(report) for report in result.documents], "unmapped": result.unmapped}
+
+
+def exported(result: Sequence[Exported]) -> Payload:
+    """Describe an export."""
+    return {"files": [asdict(item) for item in result]}
+
+
+def status(result: Status) -> Payload:
+    """Describe where a site stands."""
+    return {
+        "schema": {"version": result.schema_version, "pending": result.schema_pending},
+        "documents": [{**asdict(item), "stage": str(item.stage)} for item in result.documents],
+        "next": result.next_step,
+        "unmapped": result.unmapped,
+    }
+
+
+def diagnosis(result: Diagnosis) -> Payload:
+    """Describe what a doctor found."""
+    return {
+        "findings": [asdict(finding) for finding in result.findings],
+        "documents": [
+            {
+                "document": seen.document.name,
+                "file": seen.document.file,
+                "state": seen.state,
+                "read": seen.count,
+                "size": seen.size,
+                "quarantined": seen.unfit,
+                "anomalies": [anomaly(item) for item in seen.anomalies],
+                "anomalies_count": seen.anomaly_count,
+            }
+            for seen in result.surveys
+        ],
+        "unmapped": result.unmapped,
+        "key": result.key,
+        "disk": {"needed": result.disk_needed, "free": result.disk_free},
+    }
+
+
+def shown(result: Shown) -> Payload:
+    """Describe one record in both homes."""
+    return {
+        "document": result.document,
+        "key": key_of(result.key),
+        "file": result.file,
+        "table": result.table,
+        "in_file": result.in_file,
+        "in_table": result.in_table,
+        "equal": result.exit_code == 0,
+    }
+
+
+def held(result: Sequence[Held]) -> Payload:
+    """Describe what is in quarantine."""
+    return {"quarantine": [asdict(item) for item in result]}
+
+
+def schema_status(applied: Sequence[Applied], pending: Sequence[Migration]) -> Payload:
+    """Describe where the schema stands."""
+    return {
+        "applied": [{"number": step.number, "name": step.name, "applied_at": step.applied_at} for step in applied],
+        "pending": [{"number": step.number, "name": step.name} for step in pending],
+    }
+
+
+def schema_moved(steps: Sequence[Applied | Migration]) -> Payload:
+    """Describe which steps were taken or taken back."""
+    return {"steps": [{"number": step.number, "name": step.name} for step in steps]}

@@ -1,0 +1,151 @@
+"""One installation of an app: its data folder, its database, our state folder, and the lock over them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+from . import files, migrations, pack
+from .engines import sqlite
+from .engines.sqlite import Connection
+from .errors import CouldNotCheck, Locked, NoData
+from .ledger import Ledger
+from .migrations import Migration
+from .pack import Document, Pack, Part
+from .secrets import Vault, read_key
+from .stores.file import RECORDS, SIBLINGS
+from .stores.table import TableStore
+
+STATE_FOLDER: Final = ".mediaos-migrate"
+DATABASE: Final = "mediaos.db"
+ENGINE: Final = "sqlite"
+
+
+class Site:
+    """One installation. Use `Site.open`; nothing is touched before a verb asks for it."""
+
+    def __init__(self, data: Path, db: Path, app: Pack, vault: Vault) -> None:
+        self.data, self.db, self.pack, self.vault = data, db, app, vault
+
+    @classmethod
+    def open(
+        cls,
+        data: str | os.PathLike[str] = "config",
+        db: str | os.PathLike[str] | None = None,
+        app: str = "mediaos",
+        key_file: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Describe an installation by its data folder, database (default: in the data folder) and app.
+
+        Raises NoData when the folder does not exist, UsageError for an unknown app or an unusable key.
+        """
+        known = pack.load(app)
+        folder = Path(data)
+        if not folder.is_dir():
+            raise NoData(f"There is no folder {folder}.", f"Name {known.name}'s data folder with --data.")
+        key = read_key(Path(key_file) if key_file else None, known.key_variable)
+        return cls(folder, Path(db) if db else folder / DATABASE, known, Vault(key))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    @property
+    def state(self) -> Path:
+        """Our own folder beside the app's files."""
+        return self.data / STATE_FOLDER
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """User and group that own the data."""
+        return files.owner_of(self.data)
+
+    @property
+    def migrations(self) -> list[Migration]:
+        """The numbered steps of the app's schema."""
+        return migrations.read(self.pack.folder / ENGINE)
+
+    def file(self, document: Document) -> Path:
+        """Return where a document's file is, or would be."""
+        return self.data / document.file
+
+    def holds_data(self, folder: Path | None = None) -> bool:
+        """Tell whether a folder (the data folder, if none is named) holds any file of the app."""
+        place = folder or self.data
+        return any((place / document.file).is_file() for document in self.pack.documents.values())
+
+    def other_folders(self) -> list[Path]:
+        """Find further folders where the app may keep data, and does: guessing between them is no option."""
+        here = self.data.resolve()
+        roots = [here, here.parent, *here.parents[1:3]]
+        places = [root / name for name in self.pack.folders for root in roots]
+        places += [Path(os.environ[name]) for name in self.pack.folder_variables if os.environ.get(name)]
+        found = {place.resolve() for place in places if place.is_dir() and self.holds_data(place)}
+        return sorted(found - {here})
+
+    def unmapped(self) -> list[str]:
+        """Name everything in the data folder that no document of the pack stands for."""
+        ours = {self.state.name, *(self.db.name + suffix for suffix in ("", "-wal", "-shm", "-journal"))}
+        known = ours | {document.file for document in self.pack.documents.values()}
+        entries = sorted(entry for entry in self.data.iterdir() if entry.name not in known)
+        leftovers = set(files.leftovers(self.data))
+        return [entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry not in leftovers]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the site's lock: one writing run at a time; a dead one's lock is free. Raises Locked."""
+        files.make_folder(self.state, self.owner)
+        path = self.state / "lock"
+        if not path.exists():
+            files.create(path, self.owner)
+        with path.open("r+", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = stream.read() or "another run"
+                raise Locked(f"The site is in use by {holder}.", "Wait until that run has ended.") from None
+            stream.truncate(0)
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
+            stream.flush()
+            try:
+                yield
+            finally:
+                stream.truncate(0)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open the database for writing, and make it if there is none. The caller holds the lock."""
+        with closing(sqlite.open_database(self.db, self.owner)) as connection:
+            yield connection
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """Open the database without leaving a trace; raises CouldNotCheck when there is none yet."""
+        if not self.db.exists() or not self.db.stat().st_size:
+            raise CouldNotCheck(f"There is no database at {self.db}.", "Run `mediaos-migrate migrate` first.")
+        with sqlite.looking(self.db) as connection:
+            if not Ledger.is_in(connection):
+                raise CouldNotCheck(f"The database {self.db} is empty.", "Run `mediaos-migrate migrate` first.")
+            Ledger(connection).check(self.pack.app)
+            yield connection
+
+    def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
+        """Return the tables of a document's parts, by the part's name."""
+        return {name: TableStore(connection, document, part, self.vault) for name, part in parts(document).items()}
+
+
+def parts(document: Document) -> dict[str, Part]:
+    """Return a document's parts by name."""
+    found = {RECORDS: document.records}
+    if document.siblings:
+        found[SIBLINGS] = document.siblings
+    return found

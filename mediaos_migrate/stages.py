@@ -1,0 +1,16 @@
+"""Where a document's records live: the first home is believed, all are written."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The six stages of a document, in their order (the names are LaunchDarkly's)."""
+
+    OFF = "off"
+    DUALWRITE = "dualwrite"
+    SHADOW = "shadow"
+    LIVE = "live"
+    RAMPDOWN = "rampdown"
+    COMPLETE = "complete"

@@ -1,0 +1,1 @@
+"""The two homes of a document's records: its file and its tables."""

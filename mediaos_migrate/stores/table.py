@@ -1,0 +1,234 @@
+"""A table, with its child tables, as a home of records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ..documents.writer import LAST
+from ..engines.sqlite import Connection, columns_of, quoted
+from ..errors import BadPack
+from ..mapping import Mapper, Row
+from ..pack import Document, Part
+from ..record import Record
+from ..secrets import Vault
+from ..shapes import Element
+from ..values import dumps, reveal
+
+BATCH: Final = 400
+_STAMP: Final = "updated_at"
+
+Key = tuple[str, ...]
+
+
+class TableStore:
+    """Reads and writes the records of one part of a document in its table.
+
+    Only mapped columns are ever written; what only the database knows stays. Raises BadPack when the
+    mapping names a column that the table does not have.
+    """
+
+    def __init__(self, connection: Connection, document: Document, part: Part, vault: Vault) -> None:
+        self._db, self.document, self.part, self._vault = connection, document, part, vault
+        self._mapper = Mapper(document, part)
+        self._columns = [*part.columns, *part.views, *part.derived, "extra", "members"]
+        if part.hidden:
+            self._columns.append("secret_state")
+        self._check_names()
+        self._table = quoted(part.table)
+        self._matches = " AND ".join(f"{quoted(name)} = ?" for name in part.key)
+        self._scope = (
+            " AND ".join(f"{quoted(name)} = '{document.name}'" for name in part.key if part.document_key) or "TRUE"
+        )
+        self._prepare()
+
+    def _prepare(self) -> None:
+        columns = [*self._columns, "position"]
+        names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
+        self._select = f"SELECT {names} FROM {self._table}"
+        self._insert = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"
+        linked = [name for name, derived in self.part.derived.items() if derived.by == "link"]
+        self._changing = [name for name in self._columns if name not in (*self.part.key, *linked)]
+        sets = ", ".join(f"{quoted(name)} = ?" for name in (*self._changing, "position"))
+        self._update = f"UPDATE {self._table} SET {sets} WHERE {self._matches}"
+
+    def _check_names(self) -> None:
+        wanted = {self.part.table: {*self._columns, "position"}}
+        for table, child in self.part.children.items():
+            wanted[table] = {child.parent, "position", *child.columns, "extra", "members"}
+        for table, names in wanted.items():
+            missing = sorted(names - columns_of(self._db, table))
+            if missing:
+                raise BadPack(
+                    f"The mapping of `{self.document.name}` names {', '.join(missing)}, "
+                    f"which the table `{table}` does not have.",
+                    "Bring the schema up with `mediaos-migrate schema up`, or mend the pack.",
+                )
+
+    def count(self) -> int:
+        """Return how many records the table holds."""
+        return int(self._db.execute(f"SELECT count(*) FROM {self._table} WHERE {self._scope}").fetchone()[0])
+
+    def holds_plain(self) -> bool:
+        """Tell whether a credential stands in clear text in the table."""
+        if not self.part.hidden:
+            return False
+        sql = f"SELECT 1 FROM {self._table} WHERE {self._scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
+        return self._db.execute(sql).fetchone() is not None
+
+    def all(self) -> Iterator[Record]:
+        """Walk through all records in the order of the file; what a foreign hand added comes last."""
+        rows = self._db.execute(f"{self._select} WHERE {self._scope} ORDER BY position IS NULL, position, rowid")
+        while batch := rows.fetchmany(BATCH):
+            yield from self._records(batch)
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
+        """Return the records with these keys, as many as there are."""
+        found: dict[Key, Record] = {}
+        for start in range(0, len(keys), BATCH // len(self.part.key)):
+            some = keys[start : start + BATCH // len(self.part.key)]
+            marks = ", ".join(f"({', '.join('?' * len(self.part.key))})" for _ in some)
+            names = ", ".join(map(quoted, self.part.key))
+            sql = f"{self._select} WHERE ({names}) IN (VALUES {marks})"
+            rows = self._db.execute(sql, [text for key in some for text in key]).fetchall()
+            found.update((record.key, record) for record in self._records(rows))
+        return found
+
+    def _records(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Record]:
+        children = {table: self._child_rows(table, rows) for table in self.part.children}
+        for row in rows:
+            key = tuple(str(row[name]) for name in self.part.key)
+            mine = {table: found.get(key[0], []) for table, found in children.items()}
+            value = self._mapper.value(row, mine)
+            if self.part.hidden:
+                value = self._vault.restore(self.part, value, _states(row["secret_state"]))
+            yield Record(key, value, Element(self._mapper.name(row), value, ""), row["position"])
+
+    def _child_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+        child = self.part.children[table]
+        parents = [row[self.part.key[0]] for row in rows]
+        sql = (
+            f"SELECT * FROM {quoted(table)} WHERE {quoted(child.parent)} IN ({', '.join('?' * len(parents))}) "
+            f"ORDER BY {quoted(child.parent)}, position"
+        )
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for row in self._db.execute(sql, parents):
+            found.setdefault(row[child.parent], []).append(row)
+        return found
+
+    def rows(self, record: Record) -> Row:
+        """Map a record to its row as it will be stored, secrets sealed if they are to be."""
+        stored, states = self._vault.store(self.part, reveal(record.value))
+        row = self._mapper.row(record.element.name, stored)
+        if self.part.hidden:
+            row.columns["secret_state"] = dumps(states) if states else None
+        return row
+
+    def insert(self, records: Sequence[Record]) -> None:
+        """Add records that the table does not hold."""
+        rows = [self.rows(record) for record in records]
+        self._db.executemany(
+            self._insert,
+            [
+                (*(row.columns[name] for name in self._columns), record.position)
+                for row, record in zip(rows, records, strict=True)
+            ],
+        )
+        self._put_children(rows)
+
+    def update(self, records: Sequence[Record]) -> None:
+        """Change the mapped columns of records that the table holds."""
+        rows = [self.rows(record) for record in records]
+        self._db.executemany(
+            self._update,
+            [
+                (*(row.columns[name] for name in self._changing), record.position, *row.key)
+                for row, record in zip(rows, records, strict=True)
+            ],
+        )
+        if _STAMP in self.part.columns:
+            # A trigger took "changed, but with the same time" for a change without a time.
+            self._db.executemany(
+                f"UPDATE {self._table} SET {_STAMP} = ? WHERE {self._matches} AND {_STAMP} IS NOT ?",
+                [(row.columns[_STAMP], *row.key, row.columns[_STAMP]) for row in rows],
+            )
+        for table, child in self.part.children.items():
+            sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
+            self._db.executemany(sql, [(row.key[0],) for row in rows])
+        self._put_children(rows)
+
+    def _put_children(self, rows: Sequence[Row]) -> None:
+        for table, child in self.part.children.items():
+            names = [child.parent, "position", *child.columns, "extra", "members"]
+            sql = (
+                f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES ({', '.join('?' * len(names))})"
+            )
+            items = (item for row in rows for item in row.children[table])
+            self._db.executemany(sql, [[item[name] for name in names] for item in items])
+
+    def move(self, moves: Sequence[tuple[int, Key]]) -> None:
+        """Give records another position."""
+        self._db.executemany(
+            f"UPDATE {self._table} SET position = ? WHERE {self._matches}",
+            [(place, *key) for place, key in moves],
+        )
+
+    def place(self, key: Key) -> int | None:
+        """Return the position of a record (by the first columns of its key, if not by all), or None."""
+        names = [quoted(name) for name in self.part.key[: len(key)]]
+        row = self._db.execute(
+            f"SELECT count(*), min(position) FROM {self._table} WHERE {' AND '.join(f'{n} = ?' for n in names)}",
+            key,
+        ).fetchone()
+        return None if not row[0] else LAST if row[1] is None else int(row[1])
+
+    def remove(self, keys: Sequence[Key]) -> None:
+        """Remove records; their child rows go with them."""
+        self._db.executemany(f"DELETE FROM {self._table} WHERE {self._matches}", keys)
+
+    def watch(self) -> None:
+        """Begin to note which records a pass has seen, so that `unseen` can tell which it has not."""
+        self._db.execute("DROP TABLE IF EXISTS temp._mm_seen")
+        names = ", ".join(f"k{number} TEXT" for number in range(len(self.part.key)))
+        keys = ", ".join(f"k{number}" for number in range(len(self.part.key)))
+        self._db.execute(f"CREATE TEMP TABLE _mm_seen ({names}, PRIMARY KEY ({keys})) WITHOUT ROWID")
+
+    def saw(self, keys: Sequence[Key]) -> None:
+        """Note that a pass has seen these records."""
+        self._db.executemany(f"INSERT INTO temp._mm_seen VALUES ({', '.join('?' * len(self.part.key))})", keys)
+
+    def unseen(self) -> Iterator[list[Key]]:
+        """Find the records that the pass has not seen, some at a time; the caller removes them."""
+        names = ", ".join(map(quoted, self.part.key))
+        sql = (
+            f"SELECT {names} FROM {self._table} WHERE {self._scope} "
+            f"AND ({names}) NOT IN (SELECT * FROM temp._mm_seen) LIMIT {BATCH}"
+        )
+        while found := [tuple(row) for row in self._db.execute(sql)]:
+            yield found
+        self._db.execute("DROP TABLE temp._mm_seen")
+
+    def link(self) -> None:
+        """Point each linked column to the record it names, where that record exists."""
+        for name, derived in self.part.derived.items():
+            if derived.by != "link":
+                continue
+            column, of = quoted(name), quoted(derived.of)
+            target = self._db.execute(
+                "SELECT [table], [to] FROM pragma_foreign_key_list(?) WHERE [from] = ?",
+                (self.part.table, name),
+            ).fetchone()
+            if target is None:
+                raise BadPack(f"The linked column `{name}` of `{self.part.table}` is no foreign key.", "Mend the pack.")
+            table, to = map(quoted, target)
+            found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self._table}.{of})"
+            self._db.execute(f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}")
+
+
+def _states(text: Any) -> dict[str, str]:
+    try:
+        states = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return states if isinstance(states, dict) else {}

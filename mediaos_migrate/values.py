@@ -1,0 +1,274 @@
+"""JSON values that keep what JSON says: number spelling, member order, every code point, and secrets as dots.
+
+A value is None, bool, int, float, str, list or dict as Python knows them, or a `Number` where Python would
+respell the token, or a `Secret` where nobody may read it. A float is used only where Python and JavaScript
+agree on its spelling, so that writing a value back gives the token that was read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii  # type: ignore[attr-defined]
+from typing import Any, Final
+
+DOTS: Final = "••••••"
+MAX_DIGITS: Final = 1000  # longer integers stay tokens: int() of 4,301 digits raises
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number token that Python or JavaScript would spell differently, such as `1.0`, `-0` or `1e400`."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A value that is never shown; `reveal()` is the only way to it.
+
+    `state` says how it stands in the file: plain, sealed, looks-sealed; or in the table only:
+    sealed-here, sealed-here-json. `locked` means that it is sealed by us and no key opens it.
+    """
+
+    hidden: Any
+    state: str = "plain"
+    locked: bool = False
+
+    def reveal(self) -> Any:
+        """Return the value itself; the caller answers for where it goes."""
+        return self.hidden
+
+    def __repr__(self) -> str:
+        return DOTS
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return DOTS
+
+
+class DuplicateMember(ValueError):
+    """An object names one member twice."""
+
+
+class NotFinite(ValueError):
+    """NaN and Infinity are no JSON."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise DuplicateMember
+    return members
+
+
+def _integer(token: str) -> int | Number:
+    return int(token) if len(token) <= MAX_DIGITS and token != "-0" else Number(token)
+
+
+def _real(token: str) -> float | Number:
+    number = float(token)
+    if repr(number) == token and "e" not in token and not number.is_integer():
+        return number
+    return Number(token)
+
+
+def _constant(token: str) -> Any:
+    raise NotFinite(token)
+
+
+# The C scanner of the standard library, told to keep what it would change in silence.
+SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=_constant
+).scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
+# The same without the complaint about duplicates: finds where a value ends.
+SCAN_LOOSELY: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+def loads(text: str) -> Any:
+    """Decode JSON text that was checked before (from the database); keeps every token."""
+    value, end = SCAN(text, 0)
+    if end != len(text):
+        raise ValueError("text after the value")
+    return value
+
+
+class _Odd(Exception):
+    """The value holds something that the C encoder cannot spell."""
+
+
+def _odd(value: Any) -> Any:
+    raise _Odd(type(value).__name__)
+
+
+# Made once: JSONEncoder.encode makes a new C encoder for every value. The last three: sort_keys, skipkeys, allow_nan.
+_FAST = c_make_encoder(None, _odd, encode_basestring, None, ":", ",", *(False, False, True))
+_SORTED = c_make_encoder(None, _odd, encode_basestring_ascii, None, ":", ",", *(True, False, True))
+
+
+def dumps(value: Any) -> str:
+    """Spell a value as compact JSON, tokens as they were; a Secret is refused (see `reveal`)."""
+    try:
+        text = "".join(_FAST(value, 0))
+    except _Odd:
+        text = "".join(_pieces(value, encode_basestring, None, "", ":"))
+    return text if text.isascii() else _SURROGATE.sub(_escape, text)
+
+
+def pretty(value: Any, indent: str, depth: int = 0, colon: str = ": ", *, ascii_only: bool = False) -> str:
+    """Spell a value as `JSON.stringify(value, null, indent)` does, `depth` levels deep in a document."""
+    quote = encode_basestring_ascii if ascii_only else encode_basestring
+    start = "\n" + indent * depth if indent else None
+    text = "".join(_pieces(value, quote, start, indent, colon))
+    return text if text.isascii() else _SURROGATE.sub(_escape, text)
+
+
+def quoted(name: str, *, ascii_only: bool = False) -> str:
+    """Spell one string as JSON, lone surrogates escaped as JavaScript does."""
+    return encode_basestring_ascii(name) if ascii_only else _SURROGATE.sub(_escape, encode_basestring(name))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"
+
+
+def _pieces(value: Any, quote: Callable[[str], str], line: str | None, indent: str, colon: str) -> Iterator[str]:
+    if isinstance(value, dict | list) and value:
+        inner = None if line is None else line + indent
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        yield opening
+        for number, item in enumerate(value.items() if isinstance(value, dict) else value):
+            yield ("," if number else "") + (inner or "")
+            if isinstance(value, dict):
+                yield quote(item[0]) + colon
+                item = item[1]  # noqa: PLW2901  a member is a name and a value
+            yield from _pieces(item, quote, inner, indent, colon)
+        yield (line or "") + closing
+    else:
+        yield _scalar(value, quote)
+
+
+def _scalar(value: Any, quote: Callable[[str], str]) -> str:
+    match value:
+        case str():
+            return quote(value)
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case int():
+            return str(value)
+        case float():
+            return spelled(value)
+        case Number():
+            return value.token
+        case dict():
+            return "{}"
+        case list():
+            return "[]"
+    raise TypeError(f"a {type(value).__name__} has no place in a document")
+
+
+def spelled(number: float) -> str:
+    """Spell a number as JavaScript's Number.prototype.toString does (ECMA-262, 6.1.6.1.20)."""
+    if math.isnan(number) or math.isinf(number):
+        return "null"
+    text = repr(number)
+    if not number or 1e-6 <= abs(number) < 1e21:  # noqa: PLR2004  Python turns to exponents earlier
+        return f"{_trimmed(Decimal(text)):f}" if number else "0"
+    return re.sub(r"e([+-])0*(\d)", r"e\1\2", text)
+
+
+def number(value: float) -> Any:
+    """Make a value of a number as JavaScript would write it: 5.0 is 5, 1e21 is a token."""
+    token = spelled(value)
+    return _integer(token) if _INTEGER.match(token) else _real(token)
+
+
+def canonical(value: Any) -> str:
+    """Spell a value so that two values are equal exactly if their spellings are.
+
+    Members are sorted, numbers are compared as numbers (5.0 is 5, -0 is 0, 1e2 is 100), absent is not
+    null, secrets count as what they hide.
+    """
+    try:
+        return "".join(_SORTED(value, 0))
+    except _Odd:
+        return "".join(_SORTED(normal(value), 0))
+
+
+def normal(value: Any) -> Any:
+    """Make plain Python of a value, such that equal values are equal; shows secrets, so keep it to yourself."""
+    match value:
+        case dict():
+            return {name: normal(item) for name, item in value.items()}
+        case list():
+            return [normal(item) for item in value]
+        case Number():
+            return _normal_number(value.token)
+        case Secret():
+            return {"locked": True} if value.locked else normal(value.hidden)
+    return value
+
+
+def _normal_number(token: str) -> Any:
+    try:
+        exact = Decimal(token)
+    except InvalidOperation:  # an exponent beyond 10^18
+        return {"number": token}
+    if exact.adjusted() >= MAX_DIGITS:
+        return {"number": str(_trimmed(exact))}
+    if exact == exact.to_integral_value():
+        return int(exact)
+    close = float(token)
+    return close if Decimal(repr(close)) == exact else {"number": str(_trimmed(exact))}
+
+
+def _trimmed(exact: Decimal) -> Decimal:
+    """Drop trailing zeros without rounding, however many digits there are."""
+    sign, digits, exponent = exact.as_tuple()
+    kept = "".join(map(str, digits)).rstrip("0")
+    return Decimal((sign, tuple(map(int, kept)), int(exponent) + len(digits) - len(kept)))
+
+
+def reveal(value: Any) -> Any:
+    """Replace every Secret by what it hides; what comes out must not be shown."""
+    match value:
+        case Secret():
+            return value.hidden
+        case dict():
+            return {name: reveal(item) for name, item in value.items()}
+        case list():
+            return [reveal(item) for item in value]
+    return value
+
+
+def redacted(value: Any) -> Any:
+    """Replace every Secret by dots and every odd number by its token, fit to be shown."""
+    match value:
+        case Secret():
+            return DOTS
+        case Number():
+            return value.token
+        case dict():
+            return {name: redacted(item) for name, item in value.items()}
+        case list():
+            return [redacted(item) for item in value]
+    return value
+
+
+def locked(value: Any) -> bool:
+    """Tell whether a value holds a secret that could not be opened."""
+    match value:
+        case Secret():
+            return value.locked
+        case dict():
+            return any(map(locked, value.values()))
+        case list():
+            return any(map(locked, value))
+    return False
