@@ -346,6 +346,8 @@ def _look_back(value: dict[str, Any], member: str, path: tuple[str, ...], codec:
 def _no_key(member: str, name: str | None, value: Any) -> str:
     if member == KEY:
         return f"its name {name!a} cannot be a key"
+    if member == VALUE:
+        return f"it is {_kind(value)}, which cannot be a key"
     if not isinstance(value, dict):
         return f"it is {_kind(value)}, not an object"
     if member not in value:

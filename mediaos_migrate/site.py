@@ -85,8 +85,9 @@ class Site:
     def other_folders(self) -> list[Path]:
         """Find further folders where the app may keep data, and does: guessing between them is no option."""
         here = self.data.resolve()
-        roots = [here, here.parent, *here.parents[1:3]]
-        places = [root / name for name in self.pack.folders for root in roots]
+        # What the folder is to its app's root says where the others would be: config beside packages/api/config.
+        roots = [root for root in here.parents for name in self.pack.folders if root / name == here]
+        places = [root / name for root in (here, *roots) for name in self.pack.folders]
         places += [Path(os.environ[name]) for name in self.pack.folder_variables if os.environ.get(name)]
         found = {place.resolve() for place in places if place.is_dir() and self.holds_data(place)}
         return sorted(found - {here})

@@ -37,6 +37,7 @@ class TableStore:
             self._columns.append("secret_state")
         self._check_names()
         self._table = quoted(part.table)
+        self._seen = f"temp.{quoted('_mm_seen_' + part.table)}"
         self._matches = " AND ".join(f"{quoted(name)} = ?" for name in part.key)
         self._scope = (
             " AND ".join(f"{quoted(name)} = '{document.name}'" for name in part.key if part.document_key) or "TRUE"
@@ -189,25 +190,25 @@ class TableStore:
 
     def watch(self) -> None:
         """Begin to note which records a pass has seen, so that `unseen` can tell which it has not."""
-        self._db.execute("DROP TABLE IF EXISTS temp._mm_seen")
+        self._db.execute(f"DROP TABLE IF EXISTS {self._seen}")
         names = ", ".join(f"k{number} TEXT" for number in range(len(self.part.key)))
         keys = ", ".join(f"k{number}" for number in range(len(self.part.key)))
-        self._db.execute(f"CREATE TEMP TABLE _mm_seen ({names}, PRIMARY KEY ({keys})) WITHOUT ROWID")
+        self._db.execute(f"CREATE TABLE {self._seen} ({names}, PRIMARY KEY ({keys})) WITHOUT ROWID")
 
     def saw(self, keys: Sequence[Key]) -> None:
         """Note that a pass has seen these records."""
-        self._db.executemany(f"INSERT INTO temp._mm_seen VALUES ({', '.join('?' * len(self.part.key))})", keys)
+        self._db.executemany(f"INSERT INTO {self._seen} VALUES ({', '.join('?' * len(self.part.key))})", keys)
 
     def unseen(self) -> Iterator[list[Key]]:
         """Find the records that the pass has not seen, some at a time; the caller removes them."""
         names = ", ".join(map(quoted, self.part.key))
         sql = (
             f"SELECT {names} FROM {self._table} WHERE {self._scope} "
-            f"AND ({names}) NOT IN (SELECT * FROM temp._mm_seen) LIMIT {BATCH}"
+            f"AND ({names}) NOT IN (SELECT * FROM {self._seen}) LIMIT {BATCH}"
         )
         while found := [tuple(row) for row in self._db.execute(sql)]:
             yield found
-        self._db.execute("DROP TABLE temp._mm_seen")
+        self._db.execute(f"DROP TABLE {self._seen}")
 
     def link(self) -> None:
         """Point each linked column to the record it names, where that record exists."""
