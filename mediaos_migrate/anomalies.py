@@ -60,6 +60,7 @@ class Inspector:
 
     def __init__(self, part: Part, vault: Vault, others: Mapping[str, Keys]) -> None:
         self._part, self._vault, self._others = part, vault, others
+        self._hiding = bool(part.hidden)
         self._unique = [rule for rule in part.rules if rule.unique]
         self._single = [rule for rule in part.rules if rule.known or rule.repeats or rule.refers]
         self._variants = [rule for rule in part.rules if rule.variants]
@@ -77,7 +78,7 @@ class Inspector:
     def first(self, record: Record) -> None:
         """Check a record by itself, and remember what may turn out to be twice."""
         value = record.value
-        if self._part.hidden:
+        if self._hiding:
             self._check_secrets(record)
         if not isinstance(value, dict):
             return
@@ -141,7 +142,7 @@ class Inspector:
     def _check_fit(self, record: Record, value: dict[str, Any]) -> None:
         for member, fit in self._fitting:
             found = value.get(member)
-            if found is not None and fit(reveal(found)) is None:
+            if found is not None and fit(reveal(found) if self._hiding else found) is None:
                 self._add("unfit-value", record, member)
 
     def _check_secrets(self, record: Record) -> None:

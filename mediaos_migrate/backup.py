@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import __version__, crash, files
+from .engines import sqlite
+from .engines.sqlite import Connection
 from .errors import NotSettled
 from .site import Site
 
@@ -46,27 +48,47 @@ def all_of(site: Site) -> list[Backup]:
 def take(site: Site, wanted: Mapping[str, str], reason: str) -> Backup:
     """Back up files, given by name with the digest they must have; one that holds the same is used again."""
     for backup in all_of(site):
-        if backup.digests == dict(wanted):
+        if backup.digests == dict(wanted) and wanted:
             return backup
     now = datetime.now(UTC)
-    folder = site.state / FOLDER
-    name = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z-{reason}"
-    partial = folder / (_PARTIAL + name)
+    partial = site.state / FOLDER / (_PARTIAL + _name(now, reason))
     files.make_folder(partial, site.owner)
-    manifest = {
-        "created_at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "reason": reason,
-        "app": site.pack.app,
-        "tool_version": __version__,
-        "files": [_copy(site, partial, name, digest) for name, digest in sorted(wanted.items())],
-    }
+    copied = [_copy(site, partial, name, digest) for name, digest in sorted(wanted.items())]
     crash.point("backup.copied")
+    return _finish(site, partial, {**_manifest(site, now, reason), "files": copied})
+
+
+def _name(now: datetime, reason: str) -> str:
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z-{reason}"
+
+
+def _manifest(site: Site, now: datetime, reason: str) -> dict[str, Any]:
+    made = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"created_at": made, "reason": reason, "app": site.pack.app, "tool_version": __version__}
+
+
+def _finish(site: Site, partial: Path, manifest: dict[str, Any]) -> Backup:
+    """Write the manifest, and only then give the folder its name."""
     with files.replacing(partial / MANIFEST, site.owner) as stream:
         stream.write(json.dumps(manifest, indent=2).encode())
-    partial.rename(folder / name)
-    files.sync_folder(folder)
+    folder = partial.with_name(partial.name.removeprefix(_PARTIAL))
+    partial.rename(folder)
+    files.sync_folder(folder.parent)
     crash.point("backup.made")
-    return Backup(folder / name, manifest)
+    return Backup(folder, manifest)
+
+
+def take_database(site: Site, connection: Connection, reason: str) -> Backup:
+    """Back up the database alone, through the backup API: one consistent moment, WAL included."""
+    now = datetime.now(UTC)
+    name = _name(now, reason)
+    partial = site.state / FOLDER / (_PARTIAL + name)
+    files.make_folder(partial, site.owner)
+    sqlite.copy_database(connection, partial / site.db.name, site.owner)
+    crash.point("backup.copied")
+    copied = partial / site.db.name
+    held = {"name": site.db.name, "size": copied.stat().st_size, "sha256": files.digest(copied)}
+    return _finish(site, partial, {**_manifest(site, now, reason), "files": [], "database": held})
 
 
 def _copy(site: Site, folder: Path, name: str, digest: str) -> dict[str, Any]:

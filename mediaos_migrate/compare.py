@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
 from deepdiff import DeepDiff
@@ -23,16 +22,14 @@ class Summary:
     """Count, order and 1,024 sums of digests of a stream; equal streams have equal summaries."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self.count = 0
-        self.sums = [0] * BUCKETS
-        order = blake2b(digest_size=16)
+        count = order = 0
+        sums = [0] * BUCKETS
         for record in records:
             key = record.identity
-            number = bucket(key)
-            self.sums[number] = (self.sums[number] + of_record(key, record.value)) % MODULUS
-            order.update(f"{len(key)}\n{chr(10).join(key)}\n".encode("utf-8", "surrogatepass"))
-            self.count += 1
-        self.order = order.digest()
+            sums[hash(key) % BUCKETS] += of_record(key, record.value)
+            order = hash((order, key))
+            count += 1
+        self.count, self.order, self.sums = count, order, [total % MODULUS for total in sums]
 
     def differing(self, other: Summary) -> list[int]:
         """Return the buckets in which two summaries differ."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from . import __version__
 from .engines.sqlite import Connection, tables, transaction
 from .errors import NotOurs
+from .stages import Stage
 from .values import loads, quoted
 
 FORMAT: Final = 1
@@ -21,8 +22,11 @@ CREATE TABLE _mm_site (
   id TEXT NOT NULL, app TEXT NOT NULL, format INTEGER NOT NULL, epoch INTEGER NOT NULL DEFAULT 1,
   created_at TEXT NOT NULL, tool_version TEXT NOT NULL, accepted_folders TEXT NOT NULL DEFAULT '[]');
 CREATE TABLE _mm_migrations (
-  number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, up TEXT NOT NULL, down TEXT NOT NULL,
-  applied_at TEXT NOT NULL, duration_ms INTEGER NOT NULL, tool_version TEXT NOT NULL);
+  ladder TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, up TEXT NOT NULL,
+  down TEXT NOT NULL, down_checksum TEXT NOT NULL, verify TEXT NOT NULL, applied_at TEXT NOT NULL,
+  duration_ms INTEGER NOT NULL, tool_version TEXT NOT NULL, PRIMARY KEY (ladder, number));
+CREATE TABLE _mm_stages (
+  document TEXT PRIMARY KEY, stage TEXT NOT NULL);
 CREATE TABLE _mm_documents (
   document TEXT PRIMARY KEY, file TEXT NOT NULL, state TEXT NOT NULL, size INTEGER, digest TEXT, count INTEGER,
   style TEXT, envelope TEXT, imported_at TEXT NOT NULL);
@@ -93,14 +97,18 @@ class Ledger:
     def found(self, app: str) -> None:
         """Make our tables if this is a new database. Raises NotOurs for another app's or a newer tool's."""
         if not self.is_in(self._db):
-            with transaction(self._db):
-                for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
-                    self._db.execute(statement)
-                self._db.execute(
-                    f"INSERT INTO _mm_site (id, app, format, created_at, tool_version) VALUES (?, ?, ?, {NOW}, ?)",
-                    (str(uuid.uuid4()), app, FORMAT, __version__),
-                )
+            self.make(app)
         self.check(app)
+
+    def make(self, app: str) -> None:
+        """Make our tables, whatever else the database holds."""
+        with transaction(self._db):
+            for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
+                self._db.execute(statement)
+            self._db.execute(
+                f"INSERT INTO _mm_site (id, app, format, created_at, tool_version) VALUES (?, ?, ?, {NOW}, ?)",
+                (str(uuid.uuid4()), app, FORMAT, __version__),
+            )
 
     def check(self, app: str) -> None:
         """Raise NotOurs if the database belongs to another app or to a newer tool."""
@@ -183,6 +191,10 @@ class Ledger:
         for row in rows:
             name = None if row["name"] is None else loads(row["name"])
             yield Quarantined(**{**dict(row), "name": name})
+
+    def stages(self) -> dict[str, Stage]:
+        """Return the stage of each document that has left the first one."""
+        return {row["document"]: Stage(row["stage"]) for row in self._db.execute("SELECT * FROM _mm_stages")}
 
     def record_evidence(self, document: str, verdict: str, digest: str | None, report: dict[str, Any]) -> None:
         """Keep a verdict, bound to the epoch and to the file it was true of."""

@@ -24,7 +24,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -149,6 +150,15 @@ class Part(Model):
             raise ValueError("a child table needs a parent with a single key")
         return self
 
+    @model_validator(mode="after")
+    def _secrets_apart(self) -> Self:
+        """Refuse a secret inside another one: it would be sealed twice."""
+        for one, other in permutations(self.hidden, 2):
+            steps = zip(one.at, other.at, strict=False)
+            if len(one.at) <= len(other.at) and all(a == b or "*" in (a, b) for a, b in steps):
+                raise ValueError(f"the secret at {'.'.join(other.at)} lies in the one at {'.'.join(one.at)}")
+        return self
+
     @property
     def hidden(self) -> tuple[Hidden, ...]:
         """All places where this part holds secrets."""
@@ -218,7 +228,9 @@ class Pack(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for document in self.documents.values():
+        for stem, document in self.documents.items():
+            if document.name != stem:
+                raise ValueError(f"`{stem}` calls itself `{document.name}`; a document has the name of its table")
             for name in (*document.after, *self._needed(document)):
                 if name not in self.documents:
                     raise ValueError(f"`{document.name}` needs the document `{name}`, which does not exist")
@@ -261,8 +273,12 @@ def load(app: str) -> Pack:
     try:
         text = source.read_text(encoding="utf-8")
         data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadPack(f"{source} cannot be read: {error}.", "Mend the file.", file=str(source)) from None
+    except OSError as error:
+        raise BadPack(f"{source} cannot be read: {error.strerror}.", "Make it readable.", file=str(source)) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        line = re.search(r"at line (\d+)", str(error))
+        where = f"{source}:{line[1] if line else 1}"
+        raise BadPack(f"{where}: this is no TOML: {error}.", "Mend this line.", file=str(source)) from None
     try:
         return Pack.model_validate({**data, "folder": folder})
     except ValidationError as error:
@@ -276,24 +292,34 @@ def built_in() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[1] / BUILT_IN
 
 
-def known() -> dict[str, Path]:
-    """Find all packs there are: built in, and offered by installed packages."""
-    found = {folder.name: folder for folder in sorted(built_in().iterdir()) if (folder / "mapping.toml").is_file()}
-    for point in entry_points(group=ENTRY_POINTS):
-        found.setdefault(point.name, Path(str(point.load())))
-    return found
+def known() -> list[str]:
+    """Name all packs there are: built in, and offered by installed packages."""
+    ours = [folder.name for folder in sorted(built_in().iterdir()) if (folder / "mapping.toml").is_file()]
+    return list(dict.fromkeys([*ours, *sorted(point.name for point in entry_points(group=ENTRY_POINTS))]))
 
 
 def _folder(app: str) -> Path:
-    packs = known() if "/" not in app else {}
-    if app in packs:
-        return packs[app]
-    folder = Path(app)
-    if (folder / "mapping.toml").is_file():
-        return folder.resolve()
+    """Find a pack's folder; what other packages offer is only loaded when it is asked for."""
+    if "/" not in app:
+        if (built_in() / app / "mapping.toml").is_file():
+            return built_in() / app
+        for point in entry_points(group=ENTRY_POINTS, name=app):
+            return _offered(point)
+    if (Path(app) / "mapping.toml").is_file():
+        return Path(app).resolve()
     raise UsageError(
         f"There is no pack `{app}`.", f"Name one of: {', '.join(known())}, or a folder with a mapping.toml."
     )
+
+
+def _offered(point: EntryPoint) -> Path:
+    try:
+        return Path(str(point.load()))
+    except Exception as error:  # noqa: BLE001  a foreign package may raise anything
+        raise BadPack(
+            f"The package that offers the pack `{point.name}` cannot be loaded: {type(error).__name__}.",
+            "Install it again, or name the pack's folder.",
+        ) from None
 
 
 def _mistake(source: Path, text: str, item: Mapping[str, Any]) -> str:

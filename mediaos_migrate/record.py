@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .shapes import Element
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A value with its key. What has no usable or unique key is known by its pointer, and says why.
 
     `value` is what the file says, secrets hidden. `element` tells where it lies in its document;

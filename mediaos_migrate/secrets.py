@@ -31,9 +31,10 @@ _ROUNDS: Final = 100_000
 _SHORTEST: Final = _SALT + _IV + _TAG + 1
 SHORTEST_KEY: Final = 32
 _ALPHABET = re.compile(r"[A-Za-z0-9+/_-]")
+# A parameter that is named like a key, also inside an escaped link (magnet:?tr=https%3A…%3Fpasskey%3D…).
 _CREDENTIAL_IN_URL = re.compile(
-    r"[?&;](?:api_?key|pass_?key|auth_?key|rss_?key|torrent_?pass|token|auth|key|secret|password|passwd|pwd|r)=[^&#]"
-    r"|://[^/?#@\s]+:[^/?#@\s]+@",
+    r"(?:[?&;]|%3F|%26)(?:[\w.-]*(?:key|pass|token|auth|secret|password|passwd|pwd)|r)(?:=|%3D)[^&#]"
+    r"|://[^/?#@\s:]*:[^/?#@\s]+@",
     re.IGNORECASE,
 )
 
@@ -45,7 +46,12 @@ SEALED_HERE_JSON: Final = "sealed-here-json"  # the same for a value that is no 
 
 
 def looks_sealed(text: str) -> bool:
-    """Tell what the app takes for ciphertext: whatever Node decodes to 65 bytes or more (87 characters)."""
+    """Tell what the app takes for ciphertext: whatever Node decodes to 65 bytes or more (87 characters).
+
+    A link is none however long it is, for the app seals no links.
+    """
+    if "://" in text or text.startswith("magnet:"):
+        return False
     return len(_ALPHABET.findall(text.split("=", maxsplit=1)[0])) * 6 // 8 >= _SHORTEST
 
 
@@ -64,7 +70,6 @@ class Vault:
         self._key = key
         self.sealing = False
         self._derived: dict[bytes, AESGCM] = {}
-        self._opened: dict[str, str | None] = {}
         self._salt = os.urandom(_SALT)
 
     @property
@@ -76,12 +81,6 @@ class Vault:
         """Return what an envelope holds, or None when it is none or the key does not fit."""
         if self._key is None:
             return None
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        if digest not in self._opened:
-            self._opened[digest] = self._open(text)
-        return self._opened[digest]
-
-    def _open(self, text: str) -> str | None:
         try:
             data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
@@ -90,7 +89,7 @@ class Vault:
             return None
         salt, iv, tag, sealed = data[:32], data[32:48], data[48:64], data[64:]
         try:
-            return self._cipher(salt).decrypt(iv, sealed + tag, None).decode()
+            return self._cipher(salt).decrypt(iv, sealed + tag, None).decode("utf-8", "surrogatepass")
         except (InvalidTag, UnicodeDecodeError):
             return None
 
@@ -117,6 +116,12 @@ class Vault:
         return _replace(
             value, part.hidden, lambda _, found: found if isinstance(found, Secret) else _hidden(found, PLAIN)
         )
+
+    def veil(self, part: Part, value: Any) -> Any:
+        """Hide a record to be shown: its secrets, and what stands where an object with secrets belongs."""
+        for hidden in part.hidden:
+            value = _veil_at(value, hidden.at, hidden.kind)
+        return self.hide(part, value)
 
     def store(self, part: Part, value: Any) -> tuple[Any, dict[str, str]]:
         """Return a record as the table holds it, and the state of each of its secrets by path."""
@@ -152,7 +157,7 @@ class Vault:
 
     def seal_text(self, text: str) -> tuple[str, str]:
         """Seal raw text that may hold secrets, for the quarantine: the text and its state."""
-        return (self.seal(text), SEALED_HERE) if self.sealing else (text, PLAIN)
+        return (self.seal(text), SEALED_HERE) if self.sealing and text else (text, PLAIN)
 
 
 def _hidden(value: Any, state: str) -> Secret:
@@ -179,13 +184,9 @@ def _replace(value: Any, hidden: tuple[Hidden, ...], change: Callable[..., Any])
 
 
 def _replace_at(value: Any, path: tuple[str, ...], kind: str, place: str, change: Callable[..., Any]) -> Any:
-    """Copy a value with what lies at a path changed; null and empty strings hide nothing."""
+    """Copy a value with what lies at a path changed, unless it hides nothing."""
     if not path:
-        empty = value is None or value == ""
-        harmless = kind == "url" and not (isinstance(value, str) and has_credential(value))
-        if isinstance(value, Secret):
-            return change(place, value)
-        return value if empty or (harmless and not _sealed_link(value)) else change(place, value)
+        return value if _harmless(value, kind) else change(place, value)
     step, rest = path[0], path[1:]
     if isinstance(value, dict):
         steps = list(value) if step == "*" else [step] if step in value else []
@@ -196,25 +197,60 @@ def _replace_at(value: Any, path: tuple[str, ...], kind: str, place: str, change
     return value
 
 
-def _sealed_link(value: Any) -> bool:
-    return isinstance(value, str) and "://" not in value and looks_sealed(value) and not value.startswith("magnet:")
+def _veil_at(value: Any, path: tuple[str, ...], kind: str) -> Any:
+    """Copy a value with the texts and lists hidden that stand in the way of a path."""
+    if isinstance(value, dict) and path:
+        steps = list(value) if path[0] == "*" else [path[0]] if path[0] in value else []
+        return value | {name: _veil_at(value[name], path[1:], kind) for name in steps}
+    if isinstance(value, list) and path[:1] == ("*",):
+        return [_veil_at(item, path[1:], kind) for item in value]
+    blocked = path and isinstance(value, str | list)
+    return Secret(value) if blocked and not _harmless(value, kind) else value
+
+
+def _harmless(value: Any, kind: str) -> bool:
+    """Tell what hides nothing: null, an empty text, and links without a key."""
+    if isinstance(value, Secret):
+        return False
+    if kind == "url":
+        return not any(has_credential(text) or looks_sealed(text) for text in _texts(value))
+    return value is None or value == ""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Walk through the texts in a value, however deep."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from (text for pair in value.items() for item in pair for text in _texts(item))
+        case list():
+            yield from (text for item in value for text in _texts(item))
 
 
 def read_key(file: Path | None, variable: str | None) -> str | None:
     """Read the site's key from a file, else from the app's own environment variable; raises UsageError."""
     if file is not None:
-        try:
-            key = file.read_text(encoding="utf-8").strip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"The key file {file} cannot be read: {error}.", "Name a readable file.") from None
-        origin = f"the key file {file}"
+        key, origin = _read_key_file(file), f"the key file {file}"
     else:
         key, origin = os.environ.get(variable or "", ""), f"the variable {variable}"
-    if not key and file is None:
-        return None
+        if not key:
+            return None
+    if any("\ud800" <= character <= "\udfff" for character in key):  # what os.environ makes of bytes
+        raise UsageError(f"The key in {origin} is not UTF-8.", "Give the key that the app runs with.")
     if len(key) < SHORTEST_KEY:
         raise UsageError(
             f"The key in {origin} is shorter than {SHORTEST_KEY} characters, which the app refuses.",
             "Give the key that the app runs with.",
         )
     return key
+
+
+def _read_key_file(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig").strip("\r\n")
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
+    raise UsageError(f"The key file {file} cannot be read: {reason}.", "Name a readable file.")

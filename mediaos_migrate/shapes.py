@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 _UNBINDABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -34,8 +33,7 @@ class Role(StrEnum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One value in a file: its name in a map, and the bytes [start, stop) it fills (head: of its name)."""
 
     role: Role
@@ -46,14 +44,18 @@ class Piece:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """What becomes one record: the value, the name of its piece in a map, and a pointer (RFC 6901)."""
+class Element(NamedTuple):
+    """What becomes one record: the value, the name of its piece in a map, and where it stands."""
 
     name: str | None
     value: Any
-    pointer: str
+    where: str | tuple[str | int | None, ...]  # a pointer, or the steps of one
     unfit: str = ""  # why it can be no record whatever its key
+
+    @property
+    def pointer(self) -> str:
+        """Where it stands, as a JSON pointer (RFC 6901); written only when somebody asks."""
+        return self.where if isinstance(self.where, str) else pointer(*self.where)
 
 
 def pointer(*steps: str | int | None) -> str:
@@ -62,29 +64,30 @@ def pointer(*steps: str | int | None) -> str:
     return _UNBINDABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
-def apart(shape: Shape, piece: Piece, prefix: str, index: int) -> Iterator[Element]:
-    """Take a piece apart; `index` is its number in its container, `prefix` the container's pointer."""
+def apart(shape: Shape, piece: Piece, under: str | None, index: int) -> Iterator[Element]:
+    """Take a piece apart; `index` is its number in its container, `under` the container's name, if it has one."""
     if shape is not Shape.LISTS:
-        step = index if shape is Shape.LIST and piece.role is Role.ENTRY else piece.name
-        yield Element(piece.name, piece.value, prefix + pointer(step))
+        step = index if shape is Shape.LIST else piece.name
+        yield Element(piece.name, piece.value, (under, step))
     elif not isinstance(piece.value, list):
-        yield Element(piece.name, piece.value, prefix + pointer(piece.name), "not a list")
+        yield Element(piece.name, piece.value, (piece.name,), "not a list")
     else:
         for number, item in enumerate(piece.value):
-            yield Element(piece.name, item, prefix + pointer(piece.name, number))
+            yield Element(piece.name, item, (piece.name, number))
 
 
 def together(shape: Shape, elements: Iterable[Element]) -> Iterator[tuple[str | None, Any]]:
     """Put elements in their order together again into (name, value) pairs, the inverse of `apart`."""
     name: str | None = None
-    items: list[Any] | None = None
+    items: list[Any] = []
     for element in elements:
-        if items is not None and (element.name != name or element.unfit):
+        if items and (element.name != name or element.unfit):
             yield name, items
-            items = None
+            items = []
         if shape is not Shape.LISTS or element.unfit:
             yield element.name, element.value
         else:
-            name, items = element.name, [*(items or []), element.value]
-    if items is not None:
+            name = element.name
+            items.append(element.value)
+    if items:
         yield name, items

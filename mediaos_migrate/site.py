@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TextIO
 
 from . import files, migrations, pack
 from .engines import sqlite
@@ -25,6 +26,7 @@ from .stores.table import TableStore
 STATE_FOLDER: Final = ".mediaos-migrate"
 DATABASE: Final = "mediaos.db"
 ENGINE: Final = "sqlite"
+LOCK_PAUSE: Final = 0.05
 
 
 class Site:
@@ -69,9 +71,14 @@ class Site:
         return files.owner_of(self.data)
 
     @property
+    def engine_folder(self) -> Path:
+        """Where the pack keeps its migrations for the database at hand."""
+        return self.pack.folder / ENGINE
+
+    @property
     def migrations(self) -> list[Migration]:
         """The numbered steps of the app's schema."""
-        return migrations.read(self.pack.folder / ENGINE)
+        return migrations.read(self.engine_folder)
 
     def file(self, document: Document) -> Path:
         """Return where a document's file is, or would be."""
@@ -101,18 +108,17 @@ class Site:
         return [entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry not in leftovers]
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the site's lock: one writing run at a time; a dead one's lock is free. Raises Locked."""
+    def locked(self, wait: float = 0) -> Iterator[None]:
+        """Hold the site's lock: one writing run at a time, waiting so many seconds; a dead one's lock is free.
+
+        Raises Locked, naming who holds it since when.
+        """
         files.make_folder(self.state, self.owner)
         path = self.state / "lock"
-        if not path.exists():
+        with suppress(FileExistsError):
             files.create(path, self.owner)
         with path.open("r+", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                holder = stream.read() or "another run"
-                raise Locked(f"The site is in use by {holder}.", "Wait until that run has ended.") from None
+            _take_lock(stream, wait)
             stream.truncate(0)
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
@@ -142,6 +148,21 @@ class Site:
     def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
         """Return the tables of a document's parts, by the part's name."""
         return {name: TableStore(connection, document, part, self.vault) for name, part in parts(document).items()}
+
+
+def _take_lock(stream: TextIO, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= deadline:
+                stream.seek(0)
+                holder = stream.read() or "another run"
+                raise Locked(f"The site is in use by {holder}.", "Wait until that run has ended.") from None
+            time.sleep(LOCK_PAUSE)
+        else:
+            return
 
 
 def parts(document: Document) -> dict[str, Part]:

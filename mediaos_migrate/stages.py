@@ -14,3 +14,8 @@ class Stage(StrEnum):
     LIVE = "live"
     RAMPDOWN = "rampdown"
     COMPLETE = "complete"
+
+    @property
+    def believes_table(self) -> bool:
+        """Whether the table is what counts at this stage."""
+        return self in (Stage.LIVE, Stage.RAMPDOWN, Stage.COMPLETE)

@@ -12,12 +12,12 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any, Final
 
 DOTS: Final = "••••••"
 MAX_DIGITS: Final = 1000  # longer integers stay tokens: int() of 4,301 digits raises
+_BLANKS: Final = " \t\n\r"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 
@@ -89,13 +89,16 @@ SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=_constant
 ).scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
 # The same without the complaint about duplicates: finds where a value ends.
-SCAN_LOOSELY: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+SCAN_LOOSELY: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(parse_int=len, parse_float=len).scan_once  # type: ignore[attr-defined]
 
 
 def loads(text: str) -> Any:
-    """Decode JSON text that was checked before (from the database); keeps every token."""
-    value, end = SCAN(text, 0)
-    if end != len(text):
+    """Decode JSON text (from the database); keeps every token. Raises ValueError."""
+    try:
+        value, end = SCAN(text, len(text) - len(text.lstrip(_BLANKS)))
+    except (StopIteration, RecursionError):
+        raise ValueError("no JSON value") from None
+    if text[end:].strip(_BLANKS):
         raise ValueError("text after the value")
     return value
 
@@ -109,7 +112,7 @@ def _odd(value: Any) -> Any:
 
 
 # Made once: JSONEncoder.encode makes a new C encoder for every value. The last three: sort_keys, skipkeys, allow_nan.
-_FAST = c_make_encoder(None, _odd, encode_basestring, None, ":", ",", *(False, False, True))
+_FAST = c_make_encoder(None, _odd, encode_basestring, None, ":", ",", *(False, False, False))
 _SORTED = c_make_encoder(None, _odd, encode_basestring_ascii, None, ":", ",", *(True, False, True))
 
 
@@ -176,16 +179,25 @@ def _scalar(value: Any, quote: Callable[[str], str]) -> str:
 
 def spelled(number: float) -> str:
     """Spell a number as JavaScript's Number.prototype.toString does (ECMA-262, 6.1.6.1.20)."""
-    if math.isnan(number) or math.isinf(number):
+    if not math.isfinite(number):
         return "null"
-    text = repr(number)
-    if not number or 1e-6 <= abs(number) < 1e21:  # noqa: PLR2004  Python turns to exponents earlier
-        return f"{_trimmed(Decimal(text)):f}" if number else "0"
-    return re.sub(r"e([+-])0*(\d)", r"e\1\2", text)
+    minus, digits, exponent = _parts(repr(number))
+    point = exponent + len(digits)  # how many digits stand before the decimal point
+    if not digits:
+        return "0"
+    if exponent >= 0 and point <= 21:  # noqa: PLR2004  the standard's limits
+        return minus + digits + "0" * exponent
+    if 0 < point <= 21:  # noqa: PLR2004
+        return f"{minus}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:  # noqa: PLR2004
+        return f"{minus}0.{'0' * -point}{digits}"
+    return f"{minus}{digits[0]}{'.' if len(digits) > 1 else ''}{digits[1:]}e{point - 1:+d}"
 
 
 def number(value: float) -> Any:
-    """Make a value of a number as JavaScript would write it: 5.0 is 5, 1e21 is a token."""
+    """Make a value of a number as JavaScript would write it: 5.0 is 5, 1e21 is a token, infinity is null."""
+    if not math.isfinite(value):
+        return None
     token = spelled(value)
     return _integer(token) if _INTEGER.match(token) else _real(token)
 
@@ -194,7 +206,7 @@ def canonical(value: Any) -> str:
     """Spell a value so that two values are equal exactly if their spellings are.
 
     Members are sorted, numbers are compared as numbers (5.0 is 5, -0 is 0, 1e2 is 100), absent is not
-    null, secrets count as what they hide.
+    null, secrets count as what they hide. The spelling itself is no JSON, and is not for reading back.
     """
     try:
         return "".join(_SORTED(value, 0))
@@ -212,28 +224,30 @@ def normal(value: Any) -> Any:
         case Number():
             return _normal_number(value.token)
         case Secret():
-            return {"locked": True} if value.locked else normal(value.hidden)
+            return [-math.inf] if value.locked else normal(value.hidden)
     return value
 
 
 def _normal_number(token: str) -> Any:
-    try:
-        exact = Decimal(token)
-    except InvalidOperation:  # an exponent beyond 10^18
-        return {"number": token}
-    if exact.adjusted() >= MAX_DIGITS:
-        return {"number": str(_trimmed(exact))}
-    if exact == exact.to_integral_value():
-        return int(exact)
+    """Make an int or a float of a token that equals one; of others a list with infinity, which no document has."""
+    if len(token.lower().partition("e")[2]) > MAX_DIGITS:
+        return [math.inf, token]  # nobody can tell what this equals, and nobody writes it
+    parts = minus, digits, exponent = _parts(token)
+    if exponent >= 0 and exponent + len(digits) <= MAX_DIGITS:
+        return int(f"{minus}{digits or 0}{'0' * exponent}")
     close = float(token)
-    return close if Decimal(repr(close)) == exact else {"number": str(_trimmed(exact))}
+    return close if math.isfinite(close) and _parts(repr(close)) == parts else [math.inf, f"{minus}{digits}e{exponent}"]
 
 
-def _trimmed(exact: Decimal) -> Decimal:
-    """Drop trailing zeros without rounding, however many digits there are."""
-    sign, digits, exponent = exact.as_tuple()
-    kept = "".join(map(str, digits)).rstrip("0")
-    return Decimal((sign, tuple(map(int, kept)), int(exponent) + len(digits) - len(kept)))
+def _parts(token: str) -> tuple[str, str, int]:
+    """Take a number apart into sign, digits without zeros at either end, and the power of ten they count."""
+    mantissa, _, power = token.lower().partition("e")
+    whole, _, fraction = mantissa.removeprefix("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    kept = digits.rstrip("0")
+    if not kept:
+        return "", "", 0
+    return "-" * mantissa.startswith("-"), kept, int(power or 0) - len(fraction) + len(digits) - len(kept)
 
 
 def reveal(value: Any) -> Any:

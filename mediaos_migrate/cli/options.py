@@ -1,44 +1,85 @@
-"""The options that commands share, each also an environment variable."""
+"""The options that commands share; the common ones are also environment variables."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
+from ..moves.preflight import Options
+
+DATA: Final = Path("config")
+APP: Final = "mediaos"
+
+
+def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  typer's own word
+    """Describe an option; its help tells default and environment variable in our words."""
+    return typer.Option(*names, help=help, show_default=False, show_envvar=False, **settings)
+
+
+def example(*commands: str) -> str:
+    """Return the end of a help text: commands as one would type them."""
+    lines = [f"  mediaos-migrate {command}" for command in commands]
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *lines])
+
+
 Data = Annotated[
     Path,
-    typer.Option("--data", envvar="MEDIAOS_MIGRATE_DATA", help="The app's data folder.", show_default="./config"),
+    option(
+        "--data",
+        metavar="DIR",
+        envvar="MEDIAOS_MIGRATE_DATA",
+        help="The app's data folder. [default: ./config; also MEDIAOS_MIGRATE_DATA]",
+    ),
 ]
 Db = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--db",
+        metavar="PATH",
         envvar="MEDIAOS_MIGRATE_DB",
-        help="The database.",
-        show_default="mediaos.db in the data folder",
+        help="The database. [default: mediaos.db in the data folder; also MEDIAOS_MIGRATE_DB]",
     ),
 ]
 App = Annotated[
     str,
-    typer.Option("--app", envvar="MEDIAOS_MIGRATE_APP", help="The app: a pack's name, or a folder with one."),
+    option(
+        "--app",
+        metavar="NAME",
+        envvar="MEDIAOS_MIGRATE_APP",
+        help="The app: a pack's name, or a folder with a mapping.toml. [default: mediaos; also MEDIAOS_MIGRATE_APP]",
+    ),
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option("--key-file", help="A file with the app's key, instead of its environment variable."),
+    option("--key-file", metavar="FILE", help="Read the app's secret key from a file, instead of ENCRYPTION_KEY."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, also on failure.")]
-Skip = Annotated[list[str], typer.Option("--skip", metavar="DOCUMENT", help="Leave a document out.")]
+Json = Annotated[bool, option("--json", help="Print one JSON object, also on failure.")]
+Skip = Annotated[
+    list[str], option("--skip", metavar="DOCUMENT", help="Leave a document out for now; can be given again.")
+]
 Salvage = Annotated[
-    bool, typer.Option("--salvage", help="Take what can be taken of damaged files, quarantine the rest.")
+    bool, option("--salvage", help="Take what is whole in a damaged file, and put the rest into quarantine.")
 ]
 AcceptSource = Annotated[
     list[str],
-    typer.Option("--accept-source", metavar="DOCUMENT", help="Believe a file that lost many records."),
+    option(
+        "--accept-source",
+        metavar="DOCUMENT",
+        help="Believe a file although most of its records are gone; can be given again.",
+    ),
 ]
-AcceptData = Annotated[bool, typer.Option("--accept-data", help="Leave other folders that hold data aside.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AcceptData = Annotated[
+    bool, option("--accept-data", help="Use this data folder although another one holds data too; it is remembered.")
+]
+Work = Annotated[
+    Path | None,
+    option("--work", metavar="DIR", help="Where the copy of a rehearsal is made. [default: the temporary folder]"),
+]
+Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
 
-DATA = Path("config")
-APP = "mediaos"
+
+def allowed(skip: list[str], accept_source: list[str], *, salvage: bool, accept_data: bool) -> Options:
+    """Gather what the operator allows."""
+    return Options(frozenset(skip), salvage, frozenset(accept_source), accept_data)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..files import Hashing
 from ..pack import Document
 from ..shapes import Piece, Role, Shape
 from .damage import damaged
-from .scanner import Cursor, Fault
+from .faults import Fault, twice
+from .scanner import Cursor
+
+VALUES: Final = frozenset('{["-0123456789tfn')  # how a value may begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +31,29 @@ class Reading:
     """One pass over a document's file; after the last piece it knows the digest, and what was left over.
 
     With `salvage`, what can be taken of a damaged file is (complete leading entries, the first JSON value,
-    what follows a byte order mark), and `rest` lists the bytes that were not. Raises `Damaged`.
+    what follows a byte order mark), and `rest` lists the bytes that were not: all but white space, commas,
+    brackets and the names of what was taken. Raises `Damaged`, with salvage if there is nothing to take.
     """
 
     def __init__(self, path: Path, document: Document, *, salvage: bool = False) -> None:
         self.path, self.document, self.salvage = path, document, salvage
         self.rest: list[Rest] = []
         self.digest, self.size = "", 0
-        self.contained = False  # whether the container was there at all
+        self.contained = False  # whether the container was found, so that there may be something to take
+        self._begun: int | None = None  # where the present entry begins, while it is incomplete
 
     def __iter__(self) -> Iterator[Piece]:
+        self.rest, self._begun = [], None
         with self.path.open("rb") as stream:
             hashing = Hashing(stream)
             cursor = Cursor(hashing, tolerant=self.salvage)
             try:
                 yield from self._document(cursor)
             except Fault as fault:
-                if not self.salvage or not self.contained or not self._leave(cursor, fault):
-                    raise damaged(self.path, self.document, fault) from None
+                if not self.salvage or not self.contained:
+                    way_out = self.contained and not self.salvage
+                    raise damaged(self.path, self.document, fault, salvage=way_out) from None
+                self._leave(cursor, fault)
             hashing.drain()
             self.digest, self.size = hashing.digest, hashing.size
         self.rest = [Rest(r.start, r.stop if r.stop >= 0 else self.size, r.kind, r.reason) for r in self.rest]
@@ -55,79 +63,93 @@ class Reading:
         for _ in self:
             pass
 
-    def _leave(self, cursor: Cursor, fault: Fault) -> bool:
-        self.rest.append(Rest(cursor.offset, -1, fault.kind, fault.found))
-        return True
+    def _leave(self, cursor: Cursor, fault: Fault) -> None:
+        """Leave everything to the rest from the incomplete entry on."""
+        start = cursor.offset if self._begun is None else self._begun
+        self.rest.append(Rest(start, -1, fault.kind, fault.found))
 
     def _document(self, cursor: Cursor) -> Iterator[Piece]:
         if not cursor.peek():
             raise Fault("empty", 0, "nothing but white space")
         if self.document.shape is Shape.ONE:
+            value, start, stop = cursor.value(0)
+            if fault := _spoilt(cursor):
+                raise fault
             self.contained = True
-            yield Piece(Role.ENTRY, None, *_with_head(cursor.value(0)))
+            yield Piece(Role.ENTRY, None, value, start, start, stop)
         else:
             yield from self._root(cursor)
         cursor.end()
 
     def _root(self, cursor: Cursor) -> Iterator[Piece]:
-        if cursor.peek() != "{":
-            raise Fault("wrong-container", cursor.offset, f"{cursor.peek()!a} where an object belongs")
-        if self.document.shape is Shape.LIST:
-            yield from self._members(cursor, self.document.under)
-            if not self.contained and not self.document.optional:
-                raise Fault("wrong-container", 0, f"no member `{self.document.under}`")
-        else:
-            self.contained = True
-            yield Piece(Role.OPEN, None, None, cursor.offset, cursor.offset, cursor.offset + 1)
-            yield from self._members(cursor, None)
-            yield Piece(Role.CLOSE, None, None, cursor.offset - 1, cursor.offset - 1, cursor.offset)
+        found, under = cursor.peek(), self.document.under
+        if found != "{" and found in VALUES:
+            raise Fault("wrong-container", cursor.offset, f"{found!a} where an object belongs")
+        self.contained = found == "{" and (under is None or self.document.optional)
+        yield Piece(Role.OPEN, None, None, cursor.offset, cursor.offset, cursor.offset + 1)
+        yield from self._members(cursor, under)
+        if not self.contained:
+            raise Fault("wrong-container", 0, f"no member `{under}`")
+        yield Piece(Role.CLOSE, None, None, cursor.offset - 1, cursor.offset - 1, cursor.offset)
 
     def _members(self, cursor: Cursor, under: str | None) -> Iterator[Piece]:
         """Walk through the root object; `under` names the member that is the container."""
         role = Role.ENTRY if under is None else Role.SIBLING
-        siblings: set[str] = set()  # a map may have a million names, and is checked with less memory
+        names: set[str] = set()  # of siblings only: a map may have a million, and is checked with less memory
         going = cursor.opens("{")
         while going:
+            cursor.peek()
+            self._begun = cursor.offset
             name, head = cursor.name()
-            if name in siblings:
-                raise Fault("duplicate", head, f"the member {name!a} a second time in one object")
+            fault = _spoilt(cursor) or (twice(name, head) if name in names else None)
             if under is not None:
-                siblings.add(name)
-            if name == under:
+                names.add(name)
+            if name == under and not fault:
                 yield from self._list(cursor, name, head)
-            elif entry := self._entry(cursor, 1):
+            elif entry := self._entry(cursor, 1, head, fault):
                 yield Piece(role, name, entry[0], head, entry[1], entry[2])
             going = cursor.continues("{")
 
     def _list(self, cursor: Cursor, name: str, head: int) -> Iterator[Piece]:
         found = cursor.peek()
-        if found != "[":
+        if found != "[" and found in VALUES:
+            self.contained = False
             raise Fault("wrong-container", cursor.offset, f"no list under `{name}`")
-        self.contained = True
-        yield Piece(Role.OPEN, name, None, head, cursor.offset, cursor.offset + 1)
-        going = cursor.opens("[")
+        start, going = cursor.offset, cursor.opens("[")
+        self.contained, self._begun = True, None
+        yield Piece(Role.OPEN, name, None, head, start, start + 1)
         while going:
-            if entry := self._entry(cursor, 2):
-                yield Piece(Role.ENTRY, None, entry[0], entry[1], entry[1], entry[2])
+            cursor.peek()
+            start = cursor.offset
+            if entry := self._entry(cursor, 2, start):
+                yield Piece(Role.ENTRY, None, entry[0], start, start, entry[2])
             going = cursor.continues("[")
         yield Piece(Role.CLOSE, name, None, cursor.offset - 1, cursor.offset - 1, cursor.offset)
 
-    def _entry(self, cursor: Cursor, depth: int) -> tuple[Any, int, int] | None:
-        cursor.peek()
-        start = cursor.offset
+    def _entry(self, cursor: Cursor, depth: int, head: int, fault: Fault | None = None) -> tuple[Any, int, int] | None:
+        """Read a value with its byte range; None if there is a fault that salvage can step over."""
+        if fault and not self.salvage:
+            raise fault
+        self._begun = head
+        entry = None
         try:
-            return cursor.value(depth)
-        except Fault as fault:
-            if not self.salvage or fault.end is None:
+            entry = cursor.value(depth)
+            fault = fault or _spoilt(cursor)
+        except Fault as found:
+            if found.end is None:
                 raise
-            self.rest.append(Rest(start, fault.end, fault.kind, fault.found))
-            cursor.skip_to(fault.end)
-            return None
+            cursor.skip()
+            fault = fault or found
+        self._begun = None
+        if not fault:
+            return entry
+        self.rest.append(Rest(head, cursor.offset, fault.kind, fault.found))
+        return None
 
 
-def _with_head(entry: tuple[Any, int, int]) -> tuple[Any, int, int, int]:
-    value, start, stop = entry
-    return value, start, start, stop
+def _spoilt(cursor: Cursor) -> Fault | None:
+    """Say that the last value or name holds bytes that are not UTF-8, which only salvage gets to see."""
+    return None if cursor.spoilt is None else Fault("not-utf8", cursor.spoilt, "bytes that are not UTF-8")
 
 
 def part_of(path: Path, start: int, stop: int) -> bytes:
@@ -144,6 +166,5 @@ def refuse_twins(path: Path, document: Document, twins: frozenset[int]) -> None:
         if piece.name is None or piece.role is not Role.ENTRY or hash(("$name", piece.name)) not in twins:
             continue
         if piece.name in seen:
-            fault = Fault("duplicate", piece.head, f"the member {piece.name!a} a second time in one object")
-            raise damaged(path, document, fault)
+            raise damaged(path, document, twice(piece.name, piece.head), salvage=True)
         seen.add(piece.name)

@@ -57,6 +57,4 @@ class Style:
         """Spell an entry (with its name in a map) that stands at a depth."""
         head = "" if name is None else quoted(name, ascii_only=self.ascii_only) + self.colon
         body = pretty(value, self.indent if self.newline else "", depth, self.colon, ascii_only=self.ascii_only)
-        if self.newline == "\r\n":
-            body = body.replace("\n", "\r\n")
-        return (head + body).encode()
+        return (head + body.replace("\n", self.newline)).encode()

@@ -15,6 +15,7 @@ from .style import Style
 
 CHUNK: Final = 1 << 20
 LAST: Final = 1 << 62  # the place of what has none: behind everything
+_INSIDE: Final = object()  # stands for the value of the container, whose entries come one by one
 
 Identity = tuple[str, ...]
 
@@ -59,18 +60,26 @@ def write(out: BinaryIO, document: Document, content: Content, style: Style = St
 
 
 def _write_root(out: BinaryIO, document: Document, content: Content, style: Style) -> None:
-    members = [*content.before, *([None] if content.contained else []), *content.after]
-    if not members:
-        out.write(b"{}")
-        return
+    members = _members(document, content)
     for number, want in enumerate(members):
         out.write((("," if number else "{") + style.line(1)).encode())
-        if want is not None:
-            out.write(style.entry(want.name, want.value, 1))
-            continue
-        out.write(style.entry(document.under, 0, 1)[:-1])
-        _write_all(out, "[]", (style.entry(None, item.value, 2) for item in content.entries()), style, 1)
-    out.write((style.line(0) + "}").encode())
+        _write_member(out, content, style, want)
+    out.write((style.line(0) + "}" if members else "{}").encode())
+
+
+def _members(document: Document, content: Content) -> list[Want]:
+    """Return the members of the root object, the container as `_INSIDE`."""
+    inside = [Want((), 0, document.under, _INSIDE)] if content.contained else []
+    members = [*content.before, *inside, *content.after]
+    return [Want((want.name or "",), n, want.name, want.value) for n, want in enumerate(members)]
+
+
+def _write_member(out: BinaryIO, content: Content, style: Style, want: Want) -> None:
+    if want.value is not _INSIDE:
+        out.write(style.entry(want.name, want.value, 1))
+        return
+    out.write(style.entry(want.name, 0, 1)[:-1])
+    _write_all(out, "[]", (style.entry(None, item.value, 2) for item in content.entries()), style, 1)
 
 
 def _write_all(out: BinaryIO, brackets: str, entries: Iterable[bytes], style: Style, depth: int) -> None:
@@ -82,94 +91,109 @@ def _write_all(out: BinaryIO, brackets: str, entries: Iterable[bytes], style: St
     out.write((("" if empty else style.line(depth)) + brackets[1]).encode())
 
 
+class _Members:
+    """Knows the members of the root object by their names."""
+
+    def __init__(self, members: list[Want]) -> None:
+        self._places = {want.identity: want.place for want in members}
+
+    def identity(self, piece: Piece, index: int) -> Identity:  # noqa: ARG002  asked for by Known
+        """Return the name of a member."""
+        return (piece.name or "",)
+
+    def place(self, identity: Identity) -> int | None:
+        """Return its place among the members."""
+        return self._places.get(identity)
+
+
 class _Old:
     """Walks through the entries of the old file, beside those that are wanted."""
 
-    def __init__(self, known: Known, pieces: Iterator[Piece]) -> None:
+    def __init__(self, known: Known, pieces: Iterable[Piece]) -> None:
         self._known, self._pieces = known, enumerate(pieces)
         self.piece: Piece | None = None
         self._identity: Identity = ()
+        self._next: tuple[Piece | None, Identity] = (None, ())
+        self.next()
         self.next()
 
     def next(self) -> None:
         """Step to the next entry."""
-        index, self.piece = next(self._pieces, (0, None))
-        self._identity = self._known.identity(self.piece, index) if self.piece else ()
+        index, piece = next(self._pieces, (0, None))
+        self.piece, self._identity = self._next
+        self._next = (piece, self._known.identity(piece, index) if piece else ())
 
     def is_(self, want: Want) -> bool:
         """Tell whether the present entry is the one that is wanted."""
         return self.piece is not None and self._identity == want.identity
 
     def advance(self, want: Want) -> bool:
-        """Step over entries that are gone or were written before; tell whether there were any."""
+        """Step over entries that are gone, were written before or have moved back; tell whether there were any."""
         skipped = False
         while self.piece and not self.is_(want):
             place = self._known.place(self._identity)
-            if place is not None and place >= want.place:
+            if place is not None and place >= want.place and not self._moved_back(place):
                 break  # it comes later: what is wanted here is new, or moved here
             self.next()
             skipped = True
         return skipped
 
+    def _moved_back(self, place: int) -> bool:
+        """Tell whether the next entry now stands before the present one."""
+        following = self._known.place(self._next[1]) if self._next[0] else None
+        return following is not None and following < place
+
 
 class Patch:
-    """Writes a document over the bytes of an older file: what did not change is copied, byte for byte."""
+    """Writes a document over the bytes of an older file: what did not change is copied, byte for byte.
+
+    An entry is spelled anew, in the file's style, if its value differs, or if it stands elsewhere now.
+    """
 
     def __init__(self, base: Path, document: Document, style: Style) -> None:
         self._base, self._document, self._style = base, document, style
 
     def write(self, out: BinaryIO, content: Content, known: Known) -> None:
-        """Write the document; only entries whose value differs from the base's are spelled anew."""
-        document = self._document
+        """Write the document; only entries whose value or order differs from the base's are spelled anew."""
         with self._base.open("rb") as stream:
-            self._stream, self._out = stream, out
-            if document.shape is Shape.ONE:
-                self._one(content)
-            elif document.shape is Shape.LIST:
-                self._list(content, known)
+            self._stream, self._out, self._content, self._known = stream, out, content, known
+            if self._document.shape is Shape.ONE:
+                self._one()
             else:
-                brackets = [p for p in self._pieces() if p.role in (Role.OPEN, Role.CLOSE)]
-                self._copy(0, brackets[0].stop)
-                self._weave(content.entries(), brackets[0], brackets[1], known, 1)
-                self._copy(brackets[1].start, None)
+                self._root()
 
-    def _pieces(self) -> Iterator[Piece]:
-        return iter(Reading(self._base, self._document))
+    def _entries(self) -> _Old:
+        return _Old(self._known, (piece for piece in Reading(self._base, self._document) if piece.role is Role.ENTRY))
 
-    def _one(self, content: Content) -> None:
-        piece = next(self._pieces())
-        want = next(iter(content.entries()))
+    def _one(self) -> None:
+        piece = next(iter(Reading(self._base, self._document)))
+        want = next(iter(self._content.entries()))
         self._copy(0, piece.start)
-        if dumps(piece.value) == dumps(want.value):
-            self._copy(piece.start, piece.stop)
+        self._put(piece, want, 0)
+        self._copy(piece.stop)
+
+    def _root(self) -> None:
+        frame = [piece for piece in Reading(self._base, self._document) if piece.role is not Role.ENTRY]
+        start, stop = frame[0].stop, frame[-1].start
+        self._copy(0, start)
+        if self._document.shape is Shape.LIST:
+            members = _members(self._document, self._content)
+            self._weave(members, _Old(_Members(members), _joined(frame[1:-1])), start, stop, 1)
         else:
-            self._out.write(self._style.entry(None, want.value, 0))
-        self._copy(piece.stop, None)
+            self._weave(self._content.entries(), self._entries(), start, stop, 1)
+        self._copy(stop)
 
-    def _list(self, content: Content, known: Known) -> None:
-        root = [piece for piece in self._pieces() if piece.role is not Role.ENTRY]
-        siblings = [piece for piece in root if piece.role is Role.SIBLING]
-        inner = [piece for piece in root if piece.name == self._document.under and piece.role is not Role.SIBLING]
-        opens = [piece for piece in inner if piece.role is Role.OPEN]
-        if not opens or not content.contained or not self._same_siblings(siblings, opens[0], content):
-            write(self._out, self._document, content, self._style)
-            return
-        closes = next(piece for piece in inner if piece.role is Role.CLOSE)
-        self._copy(0, opens[0].stop)
-        self._weave(content.entries(), opens[0], closes, known, 2)
-        self._copy(closes.start, None)
+    def _inside(self, piece: Piece) -> None:
+        """Write the container of a list, over the old one."""
+        start, stop = piece.start + 1, piece.stop - 1
+        self._copy(piece.head, start)
+        self._weave(self._content.entries(), self._entries(), start, stop, 2)
+        self._copy(stop, piece.stop)
 
-    def _same_siblings(self, siblings: list[Piece], opens: Piece, content: Content) -> bool:
-        old = [(piece.start < opens.start, piece.name, dumps(piece.value)) for piece in siblings]
-        new = [(True, want.name, dumps(want.value)) for want in content.before]
-        new += [(False, want.name, dumps(want.value)) for want in content.after]
-        return old == new
-
-    def _weave(self, wants: Iterable[Want], opens: Piece, closes: Piece, known: Known, depth: int) -> None:
-        """Write the entries of a container between its brackets."""
-        old = _Old(known, (piece for piece in self._pieces() if piece.role is Role.ENTRY))
-        first = old.piece
-        copied_to: int | None = opens.stop  # where the copied bytes end, while they reach up to here
+    def _weave(self, wants: Iterable[Want], old: _Old, start: int, stop: int, depth: int) -> None:
+        """Write entries over the old ones, which stand in [start, stop) of the base."""
+        lead = self._lead(old.piece, start, depth)
+        copied_to: int | None = start  # where the copied bytes end, while they reach up to here
         written = 0
         for want in wants:
             skipped = old.advance(want)
@@ -177,38 +201,50 @@ class Patch:
             if found and copied_to is not None and not skipped:
                 self._copy(copied_to, found.head)
             else:
-                self._out.write(self._separator(first, opens, depth, written))
-            if found and dumps(found.value) == dumps(want.value):
-                self._copy(found.head, found.stop)
-            else:
-                self._out.write(self._style.entry(want.name, want.value, depth))
+                self._out.write((b"," if written else b"") + lead)
+            self._put(found, want, depth)
             copied_to = found.stop if found else None
             if found:
                 old.next()
             written += 1
-        self._tail(opens, closes, depth, copied_to if old.piece is None else None, empty=not written)
-
-    def _tail(self, opens: Piece, closes: Piece, depth: int, copied_to: int | None, *, empty: bool) -> None:
-        """Write what stands between the last entry and the closing bracket."""
-        if copied_to is not None and (not empty or copied_to == opens.stop):
-            self._copy(copied_to, closes.start)
-        elif not empty:
+        if copied_to is not None and old.piece is None:
+            self._copy(copied_to, stop)
+        elif written:
             self._out.write(self._style.line(depth - 1).encode())
 
-    def _separator(self, first: Piece | None, opens: Piece, depth: int, written: int) -> bytes:
-        """Return what stands between entries: as in front of the base's first one, else in its style."""
-        lead = self._style.line(depth).encode()
-        if first:
-            self._stream.seek(opens.stop)
-            lead = self._stream.read(first.head - opens.stop)
-        return (b"," if written else b"") + lead
-
-    def _copy(self, start: int, stop: int | None) -> None:
+    def _lead(self, first: Piece | None, start: int, depth: int) -> bytes:
+        """Return what stands in front of an entry: the same as in front of the base's first one."""
+        if first is None:
+            return self._style.line(depth).encode()
         self._stream.seek(start)
-        left = stop - start if stop is not None else None
-        while left is None or left > 0:
-            chunk = self._stream.read(CHUNK if left is None else min(left, CHUNK))
-            if not chunk:
-                return
+        return self._stream.read(first.head - start)
+
+    def _put(self, found: Piece | None, want: Want, depth: int) -> None:
+        """Write one entry: the old bytes if they say the same, else in the file's style."""
+        if found and want.value is _INSIDE:
+            self._inside(found)
+        elif want.value is _INSIDE:
+            _write_member(self._out, self._content, self._style, want)
+        elif found and dumps(found.value) == dumps(want.value):
+            self._copy(found.head, found.stop)
+        else:
+            self._out.write(self._style.entry(want.name, want.value, depth))
+
+    def _copy(self, start: int, stop: int = LAST) -> None:
+        self._stream.seek(start)
+        left = stop - start
+        while left > 0 and (chunk := self._stream.read(min(left, CHUNK))):
             self._out.write(chunk)
-            left = left - len(chunk) if left is not None else None
+            left -= len(chunk)
+
+
+def _joined(frame: Iterable[Piece]) -> Iterator[Piece]:
+    """Make one piece of the brackets of the container, among its siblings."""
+    opens: Piece | None = None
+    for piece in frame:
+        if piece.role is Role.OPEN:
+            opens = piece
+        elif opens and piece.role is Role.CLOSE:
+            yield opens._replace(value=_INSIDE, stop=piece.stop)
+        else:
+            yield piece

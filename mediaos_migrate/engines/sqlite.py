@@ -38,16 +38,23 @@ Connection = sqlite3.Connection
 
 def open_database(path: Path, owner: tuple[int, int] | None = None) -> Connection:
     """Open a database for writing, and make it (0600) if there is none. Raises NotOurs."""
+    _check_file(path)
     if not path.exists():
         files.create(path, owner)
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     try:
         _prepare(connection)
+        connection.execute("PRAGMA secure_delete = ON")  # a credential that was sealed must be gone as plain text
         _set_journal(connection, on_network=network_file_system(path) is not None)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise _not_a_database(path, error) from None
     return connection
+
+
+def _check_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise NotOurs(f"{path} is no file.", "Name a file with --db.")
 
 
 def _prepare(connection: Connection) -> None:
@@ -70,6 +77,7 @@ def _set_journal(connection: Connection, *, on_network: bool) -> None:
 @contextmanager
 def looking(path: Path) -> Iterator[Connection]:
     """Lend out a connection that leaves every byte of the database and its folder as it was."""
+    _check_file(path)
     with tempfile.TemporaryDirectory(prefix="mediaos-migrate-look-") as scratch:
         with closing(_look(path, Path(scratch))) as connection:
             before = _stamp(path)

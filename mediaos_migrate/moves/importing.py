@@ -18,7 +18,7 @@ from ..report import CAP, SILENT, Books, Key, Progress
 from ..secrets import PLAIN
 from ..shapes import Shape
 from ..site import Site, parts
-from ..stores.file import Envelope, FileStore
+from ..stores.file import RECORDS, Envelope, FileStore
 from ..stores.table import BATCH, TableStore
 from ..values import Secret, dumps, reveal
 from .preflight import Survey
@@ -140,11 +140,12 @@ class _Import:
 
     def _placed(self, name: str, record: Record, old: Record | None) -> Record:
         """Give a record its position: the one it has if that keeps the order, else the next."""
-        position = old.position if old else None
+        position = old.position if old and name == RECORDS else None
         if position is None or position <= self._last[name]:
-            position = max(self._last[name] + 1, record.position or 0) if old is None else self._last[name] + 1
+            # A sibling's position also tells on which side of the container it stands, so it is always exact.
+            position = max(self._last[name] + 1, (record.position or 0) if old is None or name != RECORDS else 0)
         self._last[name] = position
-        return Record(record.key, record.value, record.element, position, record.start, record.stop, record.unfit)
+        return record._replace(position=position)
 
     def _quarantine(self, part: str, record: Record) -> None:
         self._tally.quarantined += 1

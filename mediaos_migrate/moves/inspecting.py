@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import anomalies, migrations
+from ..compare import compare
 from ..engines.sqlite import network_file_system
 from ..errors import CouldNotCheck, MigrateError, UsageError
 from ..ledger import SKIPPED, Entry, Ledger, Quarantined
-from ..pack import Document
+from ..pack import DOCUMENT, Document, Part
 from ..record import Record
-from ..report import SILENT, Progress
+from ..report import SILENT, Comparison, Progress
 from ..secrets import PLAIN
 from ..site import Site, parts
 from ..stages import Stage
@@ -239,7 +241,7 @@ def _place_findings(site: Site) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Both homes of one record, secrets as dots."""
+    """Both homes of one record, secrets as dots, and how they compare."""
 
     document: str
     key: tuple[str, ...]
@@ -247,39 +249,66 @@ class Shown:
     table: Any
     in_file: bool
     in_table: bool
+    comparison: Comparison
 
     @property
     def exit_code(self) -> int:
-        """0 when both say the same, 3 when they differ."""
-        return 0 if self.in_file == self.in_table and self.file == self.table else 3
+        """0 when both say the same, 3 when they differ, 5 when only the key could tell."""
+        if self.comparison.clean:
+            return 0
+        return 5 if set(self.comparison.counts) == {"unverifiable"} else 3
 
 
 def show_record(site: Site, name: str, key: tuple[str, ...]) -> Shown:
     """Find one record in both homes. Raises UsageError when neither has it."""
     document = site.pack.document(name)
-    source: Record | None = None
-    target: Record | None = None
-    try:
-        with site.looking() as connection:
-            for store in site.stores(connection, document).values():
-                if len(key) == len(store.part.key):
-                    target = target or store.get([key]).get(key)
-    except CouldNotCheck:
-        target = None
+    in_table, in_file = _in_table(site, document, key), _in_file(site, document, key)
+    for part_name, part in parts(document).items():
+        source, target = in_file.get(part_name), in_table.get(part_name)
+        if source or target:
+            return _shown_record(site, part, (name, key), source, target)
+    size = " ".join(f"<{column}>" for column in document.records.key)
+    raise UsageError(f"{name} has no record {' / '.join(key)}.", f"A key of {name} is: {size}.")
+
+
+def _shown_record(
+    site: Site, part: Part, place: tuple[str, tuple[str, ...]], source: Record | None, target: Record | None
+) -> Shown:
+    def dotted(record: Record | None) -> Any:
+        return None if record is None else redacted(site.vault.veil(part, record.value))
+
+    def one(record: Record | None) -> list[Record]:
+        return [] if record is None else [record]
+
+    found = compare(part.table, lambda: one(source), lambda: one(target), site.vault.open)
+    return Shown(*place, dotted(source), dotted(target), source is not None, target is not None, found)
+
+
+def _in_file(site: Site, document: Document, key: tuple[str, ...]) -> dict[str, Record]:
+    """Return the records with a key in a document's file, by part: of twins the first."""
+    found: dict[str, Record] = {}
     if site.file(document).exists():
-        file = FileStore(site.file(document), document, site.vault)
-        source = next((record for _, record in file.all() if record.key == key and not record.unfit), None)
-    if source is None and target is None:
-        size = " ".join(f"<{column}>" for column in document.records.key)
-        raise UsageError(f"{name} has no record {' / '.join(key)}.", f"A key of {name} is: {size}.")
-    return Shown(
-        name,
-        key,
-        redacted(source.value) if source else None,
-        redacted(target.value) if target else None,
-        source is not None,
-        target is not None,
-    )
+        for part, record in FileStore(site.file(document), document, site.vault).all():
+            if record.key == key and not record.unfit:
+                found.setdefault(part, record)
+    return found
+
+
+def _in_table(site: Site, document: Document, key: tuple[str, ...]) -> dict[str, Record]:
+    """Return the records with a key in a document's tables, by part; none when there is no database."""
+    found: dict[str, Record] = {}
+    with suppress(CouldNotCheck), site.looking() as connection:
+        for name, store in site.stores(connection, document).items():
+            if _is_key_of(document, store.part, key):
+                found.update((name, record) for record in store.get([key]).values())
+    return found
+
+
+def _is_key_of(document: Document, part: Part, key: tuple[str, ...]) -> bool:
+    """Tell whether a key could be of this document: several may share one table."""
+    members = [part.columns[name].member for name in part.key]
+    mine = all(text == document.name for text, member in zip(key, members, strict=False) if member == DOCUMENT)
+    return mine and len(key) == len(members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,4 +353,4 @@ def _shown(site: Site, item: Quarantined) -> Any:
         return f"{DOTS} ({len(raw)} characters that may hold secrets)"
     if part is None or not isinstance(value, dict):
         return f"{DOTS} ({len(raw)} characters that may hold secrets)"
-    return redacted(site.vault.hide(part, value))
+    return redacted(site.vault.veil(part, value))

@@ -137,7 +137,8 @@ def _back_up(site: Site, surveys: list[Survey], result: Migration) -> None:
     if not any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED):
         return
     wanted = {seen.document.file: seen.digest for seen in surveys if seen.digest}
-    result.backup = backup.take(site, wanted, "migrate").name
+    if wanted:
+        result.backup = backup.take(site, wanted, "migrate").name
 
 
 def _import(site: Site, connection: Connection, surveys: list[Survey], result: Migration, progress: Progress) -> None:

@@ -17,7 +17,7 @@ from ..pack import Document, Part
 from ..report import CAP, Anomaly
 from ..secrets import LOOKS_SEALED, PLAIN, SEALED, looks_sealed, secrets_in
 from ..site import Site, parts
-from ..stores.file import NAME, RECORDS, Envelope, FileStore
+from ..stores.file import Envelope, FileStore
 
 LOOKS: Final = 5
 PAUSE: Final = 0.05
@@ -155,23 +155,8 @@ def _read(site: Site, document: Document, *, salvage: bool, keys: dict[str, Keys
     store = FileStore(site.file(document), document, site.vault, salvage=salvage)
     inspectors = {name: Inspector(part, site.vault, keys) for name, part in parts(document).items()}
     seen = Survey(document, PRESENT)
-    twins, names = Twins(), Twins()
-    last = None
-    for part, record in store.all():
-        seen.count += 1
-        inspectors[part].first(record)
-        if record.element.name is not None and (part != RECORDS or record.element.name != last):
-            names.add((NAME, record.element.name))
-            last = record.element.name
-        if record.unfit:
-            seen.unfit += 1
-            continue
-        twins.add((part, *record.key))
-        keys[document.name].add(record.key[-1])
-        _count_secrets(store.part(part), record.value, seen)
-    seen.digest, seen.size, seen.rest = store.reading.digest, store.reading.size, store.rest
-    seen.envelope, seen.twins = store.envelope, twins.found()
-    if twice := names.found():
+    _first_pass(store, inspectors, seen, keys[document.name])
+    if twice := store.names.found():
         if not salvage:
             refuse_twins(site.file(document), document, twice)
         seen.twins |= twice
@@ -183,6 +168,24 @@ def _read(site: Site, document: Document, *, salvage: bool, keys: dict[str, Keys
         seen.anomalies += inspector.kept[: CAP - len(seen.anomalies)]
         seen.anomaly_count += inspector.count
     return seen
+
+
+def _first_pass(store: FileStore, inspectors: dict[str, Inspector], seen: Survey, keys: Keys) -> None:
+    """Look at every record once."""
+    hiding = {name: bool(part.hidden) for name, part in parts(seen.document).items()}
+    twins = Twins()
+    for part, record in store.all():
+        seen.count += 1
+        inspectors[part].first(record)
+        if record.unfit:
+            seen.unfit += 1
+            continue
+        twins.add((part, *record.key))
+        keys.add(record.key[-1])
+        if hiding[part]:
+            _count_secrets(store.part(part), record.value, seen)
+    seen.digest, seen.size, seen.rest = store.reading.digest, store.reading.size, store.rest
+    seen.envelope, seen.twins = store.envelope, twins.found()
 
 
 def _has_mark(path: Path) -> bool:

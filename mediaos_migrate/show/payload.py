@@ -100,6 +100,7 @@ def rehearsed(result: Rehearsal) -> Payload:
     """Describe a rehearsal."""
     return {
         **migrated(result.migration),
+        "backup": None,  # the copy's went with the copy
         "exported": exported(result.exported)["files"],
         "different": result.different,
         "schema_returns": result.schema_returns,

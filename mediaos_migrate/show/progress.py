@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, plain lines elsewhere, and always whether it may be interrupted."""
+"""How far a run is: a bar on a terminal, a line per step elsewhere, and always whether it may be interrupted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from .. import report
 
 SAFE: Final = "safe to interrupt"
 _EVERY: Final = 5.0  # seconds between two lines about one step
+# Steps that come once per document; elsewhere than on a terminal, one line stands for all of them.
+_EACH: Final = {"import": "import every document", "validate": "compare every document"}
 
 
 class Narrator(report.Progress):
@@ -22,7 +24,7 @@ class Narrator(report.Progress):
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._text, self._said = "", 0.0
+        self._verb, self._text, self._said = "", "", 0.0
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -37,10 +39,11 @@ class Narrator(report.Progress):
 
     def step(self, verb: str, what: str = "") -> None:
         """Say that a step begins."""
+        before, self._verb = self._verb, verb
         self._text = f"{verb} {what}".strip()
         if not self._bar:
-            print(f"{self._text} … ({SAFE})", file=sys.stderr)
-            self._said = time.monotonic()
+            if verb != before:
+                self._say(f"{_EACH.get(verb, self._text)} …")
             return
         if self._task is not None:
             self._bar.remove_task(self._task)
@@ -51,5 +54,8 @@ class Narrator(report.Progress):
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=done, total=total)
         elif time.monotonic() - self._said > _EVERY:
-            print(f"{self._text}: {done * 100 // max(total, 1)} % ({SAFE})", file=sys.stderr)
-            self._said = time.monotonic()
+            self._say(f"{self._text}: {done * 100 // max(total, 1)} %")
+
+    def _say(self, text: str) -> None:
+        print(f"{text} ({SAFE})", file=sys.stderr)
+        self._said = time.monotonic()

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..digest import Twins
 from ..documents.reader import Reading, Rest
 from ..mapping import Mapper, NoKey
 from ..pack import Document, Part
 from ..record import Record
 from ..secrets import Vault
-from ..shapes import Element, Piece, Role, Shape, apart, pointer
+from ..shapes import Element, Piece, Role, Shape, apart
 
 RECORDS = "records"
 SIBLINGS = "siblings"
@@ -31,7 +32,8 @@ class FileStore:
     """Reads the records of one document from its file, in order, with bounded memory.
 
     `twins` are hashes of keys that occur more than once (from a first pass): of those only the first is
-    a record with that key. After a pass, `envelope` and `reading` (digest, size, rest) are known.
+    a record with that key. After a pass, `envelope`, `reading` (digest, size, rest) and the `names` of a map's
+    entries, to find twins among them, are known.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class FileStore:
         self._mappers = {RECORDS: Mapper(document, document.records)}
         if document.siblings:
             self._mappers[SIBLINGS] = Mapper(document, document.siblings)
+        self._hiding = {name: bool(mapper.part.hidden) for name, mapper in self._mappers.items()}
         self.reading = Reading(path, document, salvage=salvage)
         self.envelope = Envelope({}, {}, None, [])
+        self.names = Twins()
 
     def part(self, name: str) -> Part:
         """Return a part of the document by its name."""
@@ -64,6 +68,7 @@ class FileStore:
         """Walk through all records with the name of their part, in the order of the file."""
         self.reading = Reading(self.path, self.document, salvage=self._salvage)
         self.envelope = Envelope({}, {}, None, [])
+        self.names = Twins()
         seen: set[tuple[str, ...]] = set()
         counts = {RECORDS: 0, SIBLINGS: 0}
         members = index = 0
@@ -75,6 +80,8 @@ class FileStore:
                 self.envelope = self.envelope._replace(at=members)
                 members += 1
             elif piece.role is Role.ENTRY and not self._is_second(piece, seen):
+                if piece.name is not None:
+                    self.names.add((NAME, piece.name))
                 for record in self._entry(piece, index, counts[RECORDS]):
                     counts[RECORDS] += 1
                     yield RECORDS, self._unique(RECORDS, record, seen)
@@ -97,22 +104,21 @@ class FileStore:
 
     def _sibling(self, piece: Piece, position: int, seen: set[tuple[str, ...]]) -> Iterator[tuple[str, Record]]:
         if SIBLINGS in self._mappers:
-            element = Element(piece.name, piece.value, pointer(piece.name))
+            element = Element(piece.name, piece.value, (piece.name,))
             yield SIBLINGS, self._unique(SIBLINGS, self._record(SIBLINGS, element, piece, position), seen)
         else:
             side = self.envelope.before if self.envelope.at is None else self.envelope.after
             side[piece.name or ""] = piece.value
 
     def _entry(self, piece: Piece, index: int, position: int) -> Iterator[Record]:
-        prefix = pointer(self.document.under)
         if self.document.shape is Shape.LISTS and piece.value == []:
             self.envelope.empty.append((index, piece.name or ""))
-        for number, element in enumerate(apart(self.document.shape, piece, prefix, index)):
-            yield self._record(RECORDS, element, piece, position + number)
+        for element in apart(self.document.shape, piece, self.document.under, index):
+            yield self._record(RECORDS, element, piece, position)
+            position += 1
 
     def _record(self, part: str, element: Element, piece: Piece, position: int) -> Record:
         mapper = self._mappers[part]
-        value = self._vault.hide(mapper.part, element.value)
         key: tuple[str, ...] = ()
         unfit = element.unfit
         if not unfit:
@@ -120,13 +126,14 @@ class FileStore:
                 key = mapper.key_of(element.name, element.value)
             except NoKey as error:
                 unfit = str(error)
+        value = self._vault.hide(mapper.part, element.value) if self._hiding[part] else element.value
         return Record(key, value, element, position, piece.start, piece.stop, unfit)
 
     def _unique(self, part: str, record: Record, seen: set[tuple[str, ...]]) -> Record:
-        if record.unfit or hash((part, *record.key)) not in self._twins:
+        if record.unfit or not self._twins or hash((part, *record.key)) not in self._twins:
             return record
         if (part, *record.key) not in seen:
             seen.add((part, *record.key))
             return record
         unfit = f"another record has the key {' / '.join(record.key)!a}"
-        return Record(record.key, record.value, record.element, record.position, record.start, record.stop, unfit)
+        return record._replace(unfit=unfit)

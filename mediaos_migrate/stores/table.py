@@ -33,7 +33,8 @@ class TableStore:
         self._db, self.document, self.part, self._vault = connection, document, part, vault
         self._mapper = Mapper(document, part)
         self._columns = [*part.columns, *part.views, *part.derived, "extra", "members"]
-        if part.hidden:
+        self._hiding = bool(part.hidden)
+        if self._hiding:
             self._columns.append("secret_state")
         self._check_names()
         self._table = quoted(part.table)
@@ -73,7 +74,7 @@ class TableStore:
 
     def holds_plain(self) -> bool:
         """Tell whether a credential stands in clear text in the table."""
-        if not self.part.hidden:
+        if not self._hiding:
             return False
         sql = f"SELECT 1 FROM {self._table} WHERE {self._scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
         return self._db.execute(sql).fetchone() is not None
@@ -102,7 +103,7 @@ class TableStore:
             key = tuple(str(row[name]) for name in self.part.key)
             mine = {table: found.get(key[0], []) for table, found in children.items()}
             value = self._mapper.value(row, mine)
-            if self.part.hidden:
+            if self._hiding:
                 value = self._vault.restore(self.part, value, _states(row["secret_state"]))
             yield Record(key, value, Element(self._mapper.name(row), value, ""), row["position"])
 
@@ -120,10 +121,11 @@ class TableStore:
 
     def rows(self, record: Record) -> Row:
         """Map a record to its row as it will be stored, secrets sealed if they are to be."""
+        if not self._hiding:
+            return self._mapper.row(record.element.name, record.value)
         stored, states = self._vault.store(self.part, reveal(record.value))
         row = self._mapper.row(record.element.name, stored)
-        if self.part.hidden:
-            row.columns["secret_state"] = dumps(states) if states else None
+        row.columns["secret_state"] = dumps(states) if states else None
         return row
 
     def insert(self, records: Sequence[Record]) -> None:

@@ -1,0 +1,149 @@
+"""The commands that only look: status, doctor, show, quarantine."""
+# ruff: noqa: PLR0913  typer makes an option of each parameter
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..show import payload, text
+from ..site import Site
+from .answers import Answer, Said, answer, narrator
+from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, Skip, allowed, example
+
+quarantine_app = typer.Typer(
+    help="Look at records that could not become rows.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+    """Tell where every document stands, and the one next step.
+
+    Reads the database only, no document: `validate` tells whether they are still equal.
+    """
+    from ..moves import inspecting
+
+    def act() -> Answer:
+        result = inspecting.status(Site.open(data, db, app))
+        return Answer(payload.status(result), text.status(result))
+
+    return answer("status", json, act)
+
+
+def doctor(
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    skip: Skip = [],  # noqa: B006  typer copies it
+    accept_data: AcceptData = False,
+    json: Json = False,
+) -> Said:
+    """Look for whatever could stand in the way of a migration, or surprise afterwards, and touch nothing.
+
+    Exit code 4: a migration would be refused, for the reasons that begin with `error`.
+    """
+    from ..moves import inspecting
+
+    def act() -> Answer:
+        options = allowed(skip, [], salvage=False, accept_data=accept_data)
+        with narrator(json) as progress:
+            result = inspecting.diagnose(Site.open(data, db, app, key_file), options, progress)
+        return Answer(payload.diagnosis(result), text.diagnosis(result), result.exit_code)
+
+    return answer("doctor", json, act)
+
+
+def show(
+    document: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document, as `library`.")],
+    key: Annotated[
+        list[str], typer.Argument(metavar="KEY...", help="The record's key; one word for each of its parts.")
+    ],
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    json: Json = False,
+) -> Said:
+    """Show one record as the file and as the table have it, secrets as dots.
+
+    Exit code 3: they differ.
+    """
+    from ..moves import inspecting
+
+    def act() -> Answer:
+        result = inspecting.show_record(Site.open(data, db, app, key_file), document, tuple(key))
+        return Answer(payload.shown(result), text.shown(result), result.exit_code)
+
+    return answer("show", json, act)
+
+
+@quarantine_app.command(
+    "list",
+    short_help="List what is in quarantine, and why.",
+    epilog=example("quarantine list", "quarantine list library"),
+)
+def quarantine_list(
+    document: Annotated[
+        str | None, typer.Argument(metavar="[DOCUMENT]", help="Only this one, as `library`. [default: all]")
+    ] = None,
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    json: Json = False,
+) -> Said:
+    """List the records that could not become rows: where they stand in the file, and why.
+
+    None is lost: whole ones stand in every export, torn ones are kept here.
+    """
+    from ..moves import inspecting
+
+    def act() -> Answer:
+        result = inspecting.quarantine(Site.open(data, db, app), document)
+        return Answer(payload.held(result), text.held(result))
+
+    return answer("quarantine list", json, act)
+
+
+@quarantine_app.command(
+    "show",
+    short_help="Show one record in quarantine, secrets as dots.",
+    epilog=example("quarantine show 1"),
+)
+def quarantine_show(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="Its number in `quarantine list`.")],
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    json: Json = False,
+) -> Said:
+    """Show one record in quarantine as it stands in the file, secrets as dots."""
+    from ..moves import inspecting
+
+    def act() -> Answer:
+        result = inspecting.quarantine(Site.open(data, db, app), None, number)
+        return Answer(payload.held(result), text.held_one(result[0]))
+
+    return answer("quarantine show", json, act)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(
+        short_help="Tell where every document stands, and the one next step.",
+        epilog=example("status --data /srv/mediaos/config"),
+    )(status)
+    app.command(
+        short_help="Look for what could stand in the way of a migration.",
+        epilog=example("doctor --data /srv/mediaos/config"),
+    )(doctor)
+    app.command(
+        short_help="Show one record as the file and as the table have it.",
+        epilog=example("show library mgb696g1xq41z8", "show wanted movie 17"),
+    )(show)
+    app.add_typer(quarantine_app, name="quarantine")

@@ -1,0 +1,168 @@
+"""The commands that carry data: rehearse, migrate, validate, export."""
+# ruff: noqa: PLR0913  typer makes an option of each parameter
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+from ..moves.preflight import Options
+from ..show import payload, text
+from ..site import Site
+from .answers import Answer, Said, answer, narrator
+from .options import (
+    APP,
+    DATA,
+    AcceptData,
+    AcceptSource,
+    App,
+    Data,
+    Db,
+    Json,
+    KeyFile,
+    Salvage,
+    Skip,
+    Work,
+    allowed,
+    example,
+    option,
+)
+
+
+def rehearse(
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    skip: Skip = [],  # noqa: B006  typer copies it
+    salvage: Salvage = False,
+    accept_source: AcceptSource = [],  # noqa: B006
+    accept_data: AcceptData = False,
+    work: Work = None,
+    json: Json = False,
+) -> Said:
+    """Go the whole way there and back on a copy of the data folder, and tell what a migration would do.
+
+    Nothing of yours is touched. Options and exit codes are those of `migrate`.
+    """
+    options = allowed(skip, accept_source, salvage=salvage, accept_data=accept_data)
+    return answer("rehearse", json, lambda: _rehearse(Site.open(data, db, app, key_file), options, work, json))
+
+
+def _rehearse(site: Site, options: Options, work: Path | None, as_json: bool) -> Answer:  # noqa: FBT001
+    from ..moves import rehearsing
+
+    with narrator(as_json) as progress:
+        result = rehearsing.rehearse(site, options, work, progress)
+    return Answer(payload.rehearsed(result), text.rehearsed(result), result.exit_code)
+
+
+def migrate(
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    skip: Skip = [],  # noqa: B006
+    salvage: Salvage = False,
+    accept_source: AcceptSource = [],  # noqa: B006
+    accept_data: AcceptData = False,
+    dry_run: Annotated[bool, option("--dry-run", help="Do it on a copy: the same as `rehearse`.")] = False,
+    work: Work = None,
+    json: Json = False,
+) -> Said:
+    """Back up the files, bring the schema up, import every document, and compare both sides.
+
+    The files stay as they are. Run it as often as you like: what is there already stays, and what was interrupted
+    is completed.
+    """
+    options = allowed(skip, accept_source, salvage=salvage, accept_data=accept_data)
+    if dry_run:
+        return answer("rehearse", json, lambda: _rehearse(Site.open(data, db, app, key_file), options, work, json))
+
+    def act() -> Answer:
+        if work:
+            raise UsageError("A migration makes no copy.", "Leave --work out, or pass --dry-run.")
+        return _migrate(Site.open(data, db, app, key_file), options, json)
+
+    return answer("migrate", json, act)
+
+
+def _migrate(site: Site, options: Options, as_json: bool) -> Answer:  # noqa: FBT001
+    from ..moves import migrating
+
+    with narrator(as_json) as progress:
+        result = migrating.migrate(site, options, progress)
+    return Answer(payload.migrated(result), text.migrated(result), result.exit_code)
+
+
+def validate(
+    documents: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Only these, as `library`. [default: all]")
+    ] = None,
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    json: Json = False,
+) -> Said:
+    """Compare files and database, record by record, and touch neither.
+
+    Exit code 0: all are equal. 3: something differs. 5: something could not be checked, which is never the same as
+    equal.
+    """
+    from ..moves import validating
+
+    def act() -> Answer:
+        with narrator(json) as progress:
+            result = validating.validate(Site.open(data, db, app, key_file), documents or [], progress)
+        return Answer(payload.validated(result), text.validated(result), result.exit_code)
+
+    return answer("validate", json, act)
+
+
+def export(
+    *,
+    to: Annotated[Path, option("--to", metavar="DIR", help="The folder to write the files into; it is made.")],
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    json: Json = False,
+) -> Said:
+    """Write the files from the database into another folder.
+
+    As long as no record changed, each file is byte for byte the one that was imported.
+    """
+    from ..moves import exporting
+
+    def act() -> Answer:
+        result = exporting.export(Site.open(data, db, app, key_file), to)
+        return Answer(payload.exported(result), text.exported(result, to))
+
+    return answer("export", json, act)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(
+        short_help="Go the whole way there and back, on a copy.",
+        epilog=example("rehearse --data /srv/mediaos/config"),
+    )(rehearse)
+    app.command(
+        short_help="Bring the files into the database, and prove it.",
+        epilog=example("migrate --data /srv/mediaos/config", "migrate --skip users --salvage"),
+    )(migrate)
+    app.command(
+        short_help="Compare files and database, record by record.",
+        epilog=example("validate", "validate library wanted --json"),
+    )(validate)
+    app.command(
+        short_help="Write the files again, from the database.",
+        epilog=example("export --to /srv/mediaos/exported"),
+    )(export)

@@ -1,0 +1,1 @@
+DROP INDEX idx_library_title_unique;
