@@ -20,31 +20,33 @@ say() {
     printf '%s\n' "$@"
 }
 
+# The progress is left out: it is for runs that take longer.
 run() {
     printf '\n$ %s\n' "$*"
-    "$@"
+    "$@" 2>told || { code=$? && grep -v '(safe to interrupt)$' told; return "$code"; }
 }
 
 say "A MediaOS keeps everything it knows in JSON files in ./config. A copy of them, ./before, stays untouched." \
     "Most of its passwords are sealed; the app's own ENCRYPTION_KEY is set, as it would be on your server."
-run ls config
+run ls -C config
 
-say "First a rehearsal: the whole way there and back, but on a copy. Nothing in ./config changes."
-run mediaos-migrate rehearse --data ./config
+say "1. First a rehearsal: the whole way there and back, but on a copy. Nothing in ./config changes."
+run mediaos-migrate rehearse
 
-say "It went well, so now in earnest. The files stay; the database is put beside them."
-run mediaos-migrate migrate --data ./config
+say "2. It went well, so now in earnest. The files stay; the database is put beside them."
+run mediaos-migrate migrate
 
-say "Do files and database say the same? Every record of both is compared."
-run mediaos-migrate validate --data ./config
+say "3. Do files and database say the same? Every record of both is compared."
+run mediaos-migrate validate
 
-say "Where does each document stand, and what would be the next step?"
-run mediaos-migrate status --data ./config
+say "4. A power cut leaves a file cut short. MediaOS would read it as empty; we refuse it, and say where it ends."
+head -c 900 before/library.json >config/library.json
+run mediaos-migrate migrate || printf '(exit code %s)\n' "$?"
 
-say "The way back: all files once more, written from the database."
-run mediaos-migrate export --data ./config --to ./exported
+say "5. The database still has it all. The way back writes every file again:"
+run mediaos-migrate export --to exported
 
 say "And are they the files that we began with?"
 run diff -r before exported
 
-say "diff has nothing to say: the export equals the source byte for byte."
+say "diff has nothing to say: every file came back byte for byte."
