@@ -15,7 +15,7 @@ _BLANK = re.compile(r"[ \t\n\r]*")
 _SPOILT = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of bytes that are not UTF-8
 # What the end of a file may leave of a word, of an escape, and of a number after what is one already.
 _CUT_WORD = re.compile(r"(?:-|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?)\Z")
-_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,4})?\Z")
 _CUT_NUMBER = re.compile(r"(?<=\d)(?:\.|[eE][+-]?)\Z")
 _CLOSING: Final = {"{": "}", "[": "]"}
 _NEAR: Final = 16  # a fault this close to the end of the window may be the window's end

@@ -12,7 +12,7 @@ from .faults import Fault
 CHUNK: Final = 1 << 18
 MAX_VALUE: Final = 1 << 26  # characters of one record
 # How NUL bytes stand in UTF-16 and UTF-32 (RFC 4627, 3), or one of their byte order marks.
-_WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\0\0\0[^\0]|[^\0]\0\0\0[^\0]|(?:\0[^\0]){2}|(?:[^\0]\0){2}")
+_WIDE = re.compile(rb"\xff\xfe|(?:\0\0)?\xfe\xff|\0\0\0[^\0]|[^\0]\0\0\0[^\0]|(?:\0[^\0]){2}|(?:[^\0]\0){2}")
 
 
 class Readable(Protocol):
@@ -57,7 +57,9 @@ class Window:
         kept = len(self._text) - self._at
         if kept > MAX_VALUE:
             raise Fault("too-large", self._byte, f"a value of more than {MAX_VALUE:,} characters")
-        chunk = self._stream.read(self._size if kept else CHUNK)
+        if not kept:
+            self._size = CHUNK
+        chunk = self._stream.read(self._size)
         self._size = min(self._size * 2, MAX_VALUE)
         self._ended = not chunk
         data = self._left + chunk

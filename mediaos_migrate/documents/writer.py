@@ -167,9 +167,8 @@ class Patch:
 
     def _one(self) -> None:
         piece = next(iter(Reading(self._base, self._document)))
-        want = next(iter(self._content.entries()))
         self._copy(0, piece.start)
-        self._put(piece, want, 0)
+        self._put(piece, next(iter(self._content.entries())), 0)
         self._copy(piece.stop)
 
     def _root(self) -> None:
@@ -177,36 +176,43 @@ class Patch:
         start, stop = frame[0].stop, frame[-1].start
         self._copy(0, start)
         if self._document.shape is Shape.LIST:
-            members = _members(self._document, self._content)
-            self._weave(members, _Old(_Members(members), _joined(frame[1:-1])), start, stop, 1)
+            members, pieces = _members(self._document, self._content), list(_joined(frame[1:-1]))
+            self._container = next((piece for piece in pieces if piece.value is _INSIDE), None)
+            self._weave(members, _Old(_Members(members), pieces), start, stop, 1)
         else:
             self._weave(self._content.entries(), self._entries(), start, stop, 1)
         self._copy(stop)
 
-    def _inside(self, piece: Piece) -> None:
-        """Write the container of a list, over the old one."""
-        start, stop = piece.start + 1, piece.stop - 1
-        self._copy(piece.head, start)
+    def _inside(self, want: Want) -> None:
+        """Write the container of a list: over the old one, wherever that stands."""
+        if not self._container:
+            _write_member(self._out, self._content, self._style, want)
+            return
+        start, stop = self._container.start + 1, self._container.stop - 1
+        self._copy(self._container.head, start)
         self._weave(self._content.entries(), self._entries(), start, stop, 2)
-        self._copy(stop, piece.stop)
+        self._copy(stop, self._container.stop)
 
     def _weave(self, wants: Iterable[Want], old: _Old, start: int, stop: int, depth: int) -> None:
         """Write entries over the old ones, which stand in [start, stop) of the base."""
         lead = self._lead(old.piece, start, depth)
-        copied_to: int | None = start  # where the copied bytes end, while they reach up to here
+        copied_to: int | None = start  # up to where the base was followed; None after something was left out
         written = 0
         for want in wants:
-            skipped = old.advance(want)
+            if old.advance(want):
+                copied_to = None
             found = old.piece if old.is_(want) else None
-            if found and copied_to is not None and not skipped:
+            if found and copied_to is not None:
                 self._copy(copied_to, found.head)
             else:
                 self._out.write((b"," if written else b"") + lead)
             self._put(found, want, depth)
-            copied_to = found.stop if found else None
-            if found:
-                old.next()
             written += 1
+            if found:
+                copied_to = found.stop
+                old.next()
+            elif copied_to == start:
+                copied_to = None  # no comma stands there
         if copied_to is not None and old.piece is None:
             self._copy(copied_to, stop)
         elif written:
@@ -221,10 +227,8 @@ class Patch:
 
     def _put(self, found: Piece | None, want: Want, depth: int) -> None:
         """Write one entry: the old bytes if they say the same, else in the file's style."""
-        if found and want.value is _INSIDE:
-            self._inside(found)
-        elif want.value is _INSIDE:
-            _write_member(self._out, self._content, self._style, want)
+        if want.value is _INSIDE:
+            self._inside(want)
         elif found and dumps(found.value) == dumps(want.value):
             self._copy(found.head, found.stop)
         else:
@@ -238,13 +242,9 @@ class Patch:
             left -= len(chunk)
 
 
-def _joined(frame: Iterable[Piece]) -> Iterator[Piece]:
+def _joined(frame: list[Piece]) -> Iterator[Piece]:
     """Make one piece of the brackets of the container, among its siblings."""
-    opens: Piece | None = None
+    stop = next((piece.stop for piece in frame if piece.role is Role.CLOSE), 0)
     for piece in frame:
-        if piece.role is Role.OPEN:
-            opens = piece
-        elif opens and piece.role is Role.CLOSE:
-            yield opens._replace(value=_INSIDE, stop=piece.stop)
-        else:
-            yield piece
+        if piece.role is not Role.CLOSE:
+            yield piece._replace(value=_INSIDE, stop=stop) if piece.role is Role.OPEN else piece
