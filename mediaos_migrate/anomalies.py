@@ -136,7 +136,8 @@ class Inspector:
         found = value.get(rule.member or "")
         if rule.known and found is not None and not (isinstance(found, str) and found in rule.known):
             self._add(rule.code, record, repr(found)[:60])
-        if rule.refers and isinstance(found, str) and found not in self._others[rule.refers]:
+        others = self._others.get(rule.refers) if rule.refers else None
+        if others is not None and isinstance(found, str) and found not in others:
             self._add(rule.code, record)
 
     def _check_fit(self, record: Record, value: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ CREATE TABLE _mm_stages (
   document TEXT PRIMARY KEY, stage TEXT NOT NULL);
 CREATE TABLE _mm_documents (
   document TEXT PRIMARY KEY, file TEXT NOT NULL, state TEXT NOT NULL, size INTEGER, digest TEXT, count INTEGER,
-  style TEXT, envelope TEXT, imported_at TEXT NOT NULL);
+  style TEXT, envelope TEXT, skipped INTEGER NOT NULL DEFAULT 0, imported_at TEXT NOT NULL);
 CREATE TABLE _mm_quarantine (
   id INTEGER PRIMARY KEY, document TEXT NOT NULL, part TEXT NOT NULL, pointer TEXT NOT NULL, name TEXT,
   position INTEGER, offset INTEGER NOT NULL, reason TEXT NOT NULL, raw NOT NULL, raw_state TEXT NOT NULL,
@@ -58,6 +58,7 @@ class Entry:
     count: int | None = None
     style: str | None = None
     envelope: str | None = None
+    skipped: int = 0  # left out by the last migration
     imported_at: str | None = None
 
 
@@ -157,6 +158,15 @@ class Ledger:
                 entry.envelope,
             ),
         )
+
+    def forget(self, name: str) -> None:
+        """Forget all that is known of one document: import, quarantine and evidence."""
+        for table in ("_mm_documents", "_mm_quarantine", "_mm_evidence"):
+            self._db.execute(f"DELETE FROM {table} WHERE document = ?", (name,))
+
+    def skip(self, name: str, *, skipped: bool) -> None:
+        """Remember whether the last migration left a document out that was imported before."""
+        self._db.execute("UPDATE _mm_documents SET skipped = ? WHERE document = ?", (skipped, name))
 
     def clear_quarantine(self, document: str) -> None:
         """Forget a document's quarantined records, because they are about to be read again."""

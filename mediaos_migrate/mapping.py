@@ -385,6 +385,6 @@ def _creation_hint(identity: str) -> str | None:
         return None
     milliseconds = int(identity[:8], 36)
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    if not 2015 <= moment.year <= 2100:  # noqa: PLR2004  other ids decode to any time
+    if not 2015 <= moment.year <= 2040:  # noqa: PLR2004  an IMDb id (tt1375666) decodes to 2044
         return None
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"

@@ -152,7 +152,10 @@ class Part(Model):
 
     @model_validator(mode="after")
     def _secrets_apart(self) -> Self:
-        """Refuse a secret inside another one: it would be sealed twice."""
+        """Refuse a secret by which records are named or found, and one inside another: it would be sealed twice."""
+        for name in (*self.key, *self.search):
+            if self.columns[name].codec == "secret":
+                raise ValueError(f"`{name}` is a secret and cannot be a key, nor be searched")
         for one, other in permutations(self.hidden, 2):
             steps = zip(one.at, other.at, strict=False)
             if len(one.at) <= len(other.at) and all(a == b or "*" in (a, b) for a, b in steps):
@@ -163,7 +166,13 @@ class Part(Model):
     def hidden(self) -> tuple[Hidden, ...]:
         """All places where this part holds secrets."""
         columns = (Hidden(at=(c.member,)) for c in self.columns.values() if c.codec == "secret")
-        return (*columns, *self.secrets)
+        children = (
+            Hidden(at=(child.member, "*", c.member))
+            for child in self.children.values()
+            for c in child.columns.values()
+            if c.codec == "secret"
+        )
+        return (*columns, *children, *self.secrets)
 
     @property
     def document_key(self) -> bool:
@@ -325,7 +334,7 @@ def _offered(point: EntryPoint) -> Path:
 def _mistake(source: Path, text: str, item: Mapping[str, Any]) -> str:
     place = [str(step) for step in item["loc"]]
     message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{source}:{_line(text, place)}: {'.'.join(place)}: {message}"
+    return ": ".join(filter(None, [f"{source}:{_line(text, place)}", ".".join(place), message]))
 
 
 def _line(text: str, place: Sequence[str]) -> int:

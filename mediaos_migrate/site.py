@@ -129,8 +129,14 @@ class Site:
                 stream.truncate(0)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Open the database for writing, and make it if there is none. The caller holds the lock."""
+    def writing(self, *, adopting: bool = False) -> Iterator[Connection]:
+        """Open the database for writing, and make it if there is none. The caller holds the lock.
+
+        Raises NotOurs before anything of somebody else's database is touched, unless it is to be adopted.
+        """
+        if self.db.exists() and self.db.stat().st_size and not adopting:
+            with sqlite.looking(self.db) as connection:
+                Ledger.is_in(connection)
         with closing(sqlite.open_database(self.db, self.owner)) as connection:
             yield connection
 

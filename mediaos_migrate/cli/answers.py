@@ -17,7 +17,6 @@ from ..engines.sqlite import failed
 from ..errors import MigrateError
 from ..report import Progress
 from ..show import payload, text
-from ..show.progress import Narrator
 
 DEBUG: Final = "MEDIAOS_MIGRATE_DEBUG"
 
@@ -88,4 +87,8 @@ def _json(value: dict[str, Any]) -> list[str]:
 
 def narrator(as_json: bool) -> Progress:  # noqa: FBT001
     """Return who tells the progress: nobody when a script reads."""
-    return Progress() if as_json else Narrator()
+    if as_json:
+        return Progress()
+    from ..show.progress import Narrator
+
+    return Narrator()

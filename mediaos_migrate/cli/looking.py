@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..show import payload, text
+from ..show import looked, payload
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
 from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, Skip, allowed, example
@@ -26,7 +26,7 @@ def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = Fal
 
     def act() -> Answer:
         result = inspecting.status(Site.open(data, db, app))
-        return Answer(payload.status(result), text.status(result))
+        return Answer(payload.status(result), looked.status(result))
 
     return answer("status", json, act)
 
@@ -51,7 +51,7 @@ def doctor(
         options = allowed(skip, [], salvage=False, accept_data=accept_data)
         with narrator(json) as progress:
             result = inspecting.diagnose(Site.open(data, db, app, key_file), options, progress)
-        return Answer(payload.diagnosis(result), text.diagnosis(result), result.exit_code)
+        return Answer(payload.diagnosis(result), looked.diagnosis(result), result.exit_code)
 
     return answer("doctor", json, act)
 
@@ -76,7 +76,7 @@ def show(
 
     def act() -> Answer:
         result = inspecting.show_record(Site.open(data, db, app, key_file), document, tuple(key))
-        return Answer(payload.shown(result), text.shown(result), result.exit_code)
+        return Answer(payload.shown(result), looked.shown(result), result.exit_code)
 
     return answer("show", json, act)
 
@@ -104,7 +104,7 @@ def quarantine_list(
 
     def act() -> Answer:
         result = inspecting.quarantine(Site.open(data, db, app), document)
-        return Answer(payload.held(result), text.held(result))
+        return Answer(payload.held(result), looked.held(result))
 
     return answer("quarantine list", json, act)
 
@@ -127,7 +127,7 @@ def quarantine_show(
 
     def act() -> Answer:
         result = inspecting.quarantine(Site.open(data, db, app), None, number)
-        return Answer(payload.held(result), text.held_one(result[0]))
+        return Answer(payload.held(result), looked.held_one(result[0]))
 
     return answer("quarantine show", json, act)
 

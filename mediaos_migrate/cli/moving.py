@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UsageError
-from ..moves.preflight import Options
 from ..show import payload, text
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
@@ -30,6 +29,9 @@ from .options import (
     example,
     option,
 )
+
+if TYPE_CHECKING:
+    from ..moves.preflight import Options
 
 
 def rehearse(

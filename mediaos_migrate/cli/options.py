@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ..moves.preflight import Options
+if TYPE_CHECKING:
+    from ..moves.preflight import Options
 
 DATA: Final = Path("config")
 APP: Final = "mediaos"
@@ -82,4 +83,6 @@ Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
 
 def allowed(skip: list[str], accept_source: list[str], *, salvage: bool, accept_data: bool) -> Options:
     """Gather what the operator allows."""
+    from ..moves.preflight import Options
+
     return Options(frozenset(skip), salvage, frozenset(accept_source), accept_data)

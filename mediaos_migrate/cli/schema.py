@@ -1,17 +1,18 @@
-"""The commands of the versioned schema: status, up, down."""
+"""The commands that move the versioned schema: status, up, down, baseline."""
 # ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from .. import migrations
-from ..errors import MigrateError, UsageError
-from ..ledger import Ledger
-from ..show import payload, text
+from ..errors import MigrateError, Refused, UsageError
+from ..migrations import Applied, Loss
+from ..moves import schema as moves
+from ..show import schema as show
 from ..site import Site
 from .answers import Answer, Said, answer
 from .options import APP, DATA, App, Data, Db, Json, Yes, example, option
@@ -19,8 +20,17 @@ from .options import APP, DATA, App, Data, Db, Json, Yes, example, option
 PENDING = 6
 
 schema_app = typer.Typer(
-    help="Move the database's schema up and down, step by step.", no_args_is_help=True, rich_markup_mode=None
+    help="Move the database's schema up and down, step by step, and prove that it is what it should be.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
+
+To = Annotated[int | None, option("--to", metavar="NUMBER", help="End at this number. [default: the last]")]
+Wait = Annotated[float, option("--wait", metavar="SECONDS", help="Wait so long for another run to end. [default: 0]")]
+Contract = Annotated[
+    bool, option("--contract", help="Move on the ladder of rules that the data must satisfy (unique e-mails, titles).")
+]
+DryRun = Annotated[bool, option("--dry-run", help="Print the SQL, and run it for real on a copy.")]
 
 
 @schema_app.command(
@@ -36,38 +46,45 @@ def schema_status(
     check: Annotated[bool, option("--check", help="Exit with 6 when migrations are pending.")] = False,
     json: Json = False,
 ) -> Said:
-    """List the migrations that were applied, and those that are pending."""
+    """List the migrations: applied, pending, changed since they were applied, or unknown to this release.
+
+    Contract migrations are listed too; they are never counted by --check.
+    """
 
     def act() -> Answer:
-        site = Site.open(data, db, app)
-        applied: list[migrations.Applied] = []
-        pending = site.migrations
-        if site.db.exists() and site.db.stat().st_size:
-            with site.looking() as connection:
-                applied, pending = migrations.applied(connection), migrations.pending(connection, pending)
-        code = PENDING if check and pending else 0
-        return Answer(payload.schema_status(applied, pending), text.schema_status(applied, pending), code)
+        found = moves.status(Site.open(data, db, app))
+        code = 3 if not found.healthy else PENDING if check and found.expand.pending else 0
+        return Answer(show.status(found), show.status_text(found), code)
 
     return answer("schema status", json, act)
 
 
-@schema_app.command("up", short_help="Apply the pending migrations.", epilog=example("schema up"))
+@schema_app.command(
+    "up", short_help="Apply the pending migrations.", epilog=example("schema up", "schema up --dry-run")
+)
 def schema_up(
     *,
     data: Data = DATA,
     db: Db = None,
     app: App = APP,
-    to: Annotated[int | None, option("--to", metavar="NUMBER", help="Stop after this one. [default: the last]")] = None,
+    to: To = None,
+    contract: Contract = False,
+    dry_run: DryRun = False,
+    wait: Wait = 0,
     json: Json = False,
 ) -> Said:
-    """Apply the pending migrations, each in a transaction of its own; `migrate` does it by itself."""
+    """Apply the pending migrations, each in a transaction of its own; `migrate` does it by itself.
+
+    A database that holds rows is backed up first.
+    """
 
     def act() -> Answer:
         site = Site.open(data, db, app)
-        with site.locked(), site.writing() as connection:
-            Ledger(connection).found(site.pack.app)
-            steps = migrations.up(connection, site.migrations, to)
-        return Answer(payload.schema_moved(steps), text.schema_moved(steps, "applied"))
+        if dry_run:
+            result = moves.rehearse_up(site, to, contract=contract)
+        else:
+            result = moves.up(site, to, contract=contract, wait=wait)
+        return Answer(show.moved(result), show.moved_text(result, "applied"))
 
     return answer("schema up", json, act)
 
@@ -75,7 +92,7 @@ def schema_up(
 @schema_app.command(
     "down",
     short_help="Take migrations back, the last one first.",
-    epilog=example("schema down", "schema down --to 8 --yes"),
+    epilog=example("schema down", "schema down --to 8 --accept-loss --yes"),
 )
 def schema_down(
     *,
@@ -86,27 +103,34 @@ def schema_down(
     steps: Annotated[
         int | None, option("--steps", metavar="COUNT", min=1, help="Take back so many. [default: 1]")
     ] = None,
+    contract: Contract = False,
+    accept_loss: Annotated[bool, option("--accept-loss", help="Let go of the rows that it names.")] = False,
+    dry_run: DryRun = False,
+    wait: Wait = 0,
     yes: Yes = False,
     json: Json = False,
 ) -> Said:
-    """Take migrations back, the last one first, with the tables they made and what is in them.
+    """Take migrations back, the last one first; it names the rows that go with them.
 
-    The files stay as they are; `migrate` fills the tables again.
+    The files stay as they are: `migrate` fills the tables again with all that came from them. What only the
+    database knew is in the backup that is made first.
     """
 
+    def ask(planned: Sequence[Applied], losses: Sequence[Loss]) -> None:
+        if losses and not accept_loss and not dry_run:
+            named = "\n".join(f"  {loss.step}: {loss}" for loss in losses)
+            raise Refused(
+                f"Taking this back would lose:\n{named}",
+                "Pass --accept-loss if that is what you want.",
+                losses=[f"{loss.step}: {loss}" for loss in losses],
+            )
+        if planned and not yes and not dry_run:
+            _confirm(f"Take back {', '.join(map(str, planned))}?")
+
     def act() -> Answer:
-        if to is not None and steps is not None:
-            raise UsageError("--to and --steps are two ways to say how far.", "Give one of them.")
-        site = Site.open(data, db, app)
-        with site.looking() as connection:
-            applied = migrations.applied(connection)
-        target = to if to is not None else max(len(applied) - (steps or 1), 0)
-        doomed = [str(step) for step in applied if step.number > target]
-        if doomed and not yes:
-            _confirm(f"Take back {', '.join(doomed)}, with the tables they made and what is in them?")
-        with site.locked(), site.writing() as connection:
-            done = migrations.down(connection, target)
-        return Answer(payload.schema_moved(done), text.schema_moved(done, "took back"))
+        site, way = Site.open(data, db, app), moves.Way(to, steps, contract)
+        result = moves.rehearse_down(site, way, ask) if dry_run else moves.down(site, way, ask, wait=wait)
+        return Answer(show.moved(result), show.moved_text(result, "took back"))
 
     return answer("schema down", json, act)
 
@@ -116,3 +140,26 @@ def _confirm(question: str) -> None:
         raise UsageError("This needs a confirmation, and nobody can be asked.", "Pass --yes.")
     if not typer.confirm(question, err=True):
         raise MigrateError("Nothing was changed.", "")
+
+
+@schema_app.command(
+    "baseline",
+    short_help="Adopt a database that was made by somebody else.",
+    epilog=example("schema baseline 8 --db other.db"),
+)
+def schema_baseline(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The migration whose schema the database has.")],
+    *,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    wait: Wait = 0,
+    json: Json = False,
+) -> Said:
+    """Adopt a database that was made by somebody else, after proving that its schema equals that of a migration."""
+
+    def act() -> Answer:
+        result = moves.baseline(Site.open(data, db, app), number, wait=wait)
+        return Answer(show.moved(result), show.moved_text(result, "adopted as applied:"))
+
+    return answer("schema baseline", json, act)

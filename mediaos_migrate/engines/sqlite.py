@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -14,7 +15,7 @@ from urllib.parse import quote
 import sqlite_utils
 
 from .. import files
-from ..errors import CouldNotCheck, MigrateError, NotOurs
+from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
 _ASIDE: Final = ("-wal", "-shm", "-journal")
@@ -55,6 +56,8 @@ def open_database(path: Path, owner: tuple[int, int] | None = None) -> Connectio
 def _check_file(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise NotOurs(f"{path} is no file.", "Name a file with --db.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}.", "Make it, or name another place with --db.")
 
 
 def _prepare(connection: Connection) -> None:
@@ -126,6 +129,9 @@ def failed(error: sqlite3.Error | OSError) -> MigrateError:
     text = str(error)
     if "disk is full" in text or getattr(error, "errno", None) == 28:  # noqa: PLR2004  ENOSPC
         return MigrateError("The disk is full; the step was undone.", "Free some space and run the command again.")
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return MigrateError(f"{name}{error.strerror or text}.", "Mend that and run the command again.")
     if "locked" in text:
         return MigrateError("Another program holds the database.", "Stop it and run the command again.")
     return MigrateError(f"The database could not do it: {text}.", "Run `mediaos-migrate doctor`.")
@@ -182,10 +188,11 @@ def network_file_system(path: Path) -> str | None:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    place = str(path.absolute())
+    place = str(path.resolve())
     best, kind = "", None
     for line in mounts:
-        _, folder, fs, *_ = line.split(" ")
+        _, escaped, fs, *_ = line.split(" ")
+        folder = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), escaped)  # a blank is \\040
         inside = place == folder or place.startswith(folder.rstrip("/") + "/")
         if inside and len(folder) >= len(best):
             best, kind = folder, fs

@@ -73,7 +73,7 @@ def read_loosely(engine: Path, ladder: Ladder = Ladder.EXPAND) -> list[Migration
         step = found.setdefault(int(match[1]), {})
         if match[3] in step:
             raise BadPack(f"{path} has the number of another migration.", "Give it the next free number.")
-        step[match[3]] = (match[2], path.read_text(encoding="utf-8"))
+        step[match[3]] = (match[2], path.read_text(encoding="utf-8-sig"))  # SQLite skips a byte order mark too
     if sorted(found) != list(range(1, len(found) + 1)):
         raise BadPack(f"The migrations in {folder} are not numbered 1, 2, 3 …", "Close the gaps.")
     return [_migration(folder, ladder, number, step) for number, step in sorted(found.items())]

@@ -152,7 +152,7 @@ class _Import:
         element = record.element
         raw = part_of(self._file.path, record.start, record.stop)
         if self._document.shape is Shape.LISTS and not element.unfit:
-            raw = dumps(element.value).encode()  # the bytes in the file are those of the whole list
+            raw = dumps(reveal(element.value)).encode()  # the bytes in the file are those of the whole list
         place = (element.pointer, element.name, record.position, record.start)
         self._keep(Quarantined(0, self._document.name, part, *place, record.unfit), raw)
 

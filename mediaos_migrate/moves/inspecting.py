@@ -13,17 +13,17 @@ from .. import anomalies, migrations
 from ..compare import compare
 from ..engines.sqlite import network_file_system
 from ..errors import CouldNotCheck, MigrateError, UsageError
-from ..ledger import SKIPPED, Entry, Ledger, Quarantined
-from ..pack import DOCUMENT, Document, Part
+from ..ledger import DAMAGED, Entry, Ledger, Quarantined
+from ..pack import DOCUMENT, Document, Part, built_in
 from ..record import Record
 from ..report import SILENT, Comparison, Progress
 from ..secrets import PLAIN
-from ..site import Site, parts
+from ..site import DATABASE, Site, parts
 from ..stages import Stage
 from ..stores.file import FileStore
 from ..values import DOTS, loads, redacted
 from . import preflight
-from .migrating import known_documents
+from .migrating import Known, remembered
 from .preflight import Options, Survey
 
 _FIXED_IN = (3, 51, 3)  # SQLite's "WAL reset" bug: two writers at one instant, very rare
@@ -41,6 +41,7 @@ class DocumentStatus:
     quarantined: int
     verdict: str | None
     verified_at: str | None
+    skipped: bool = False  # the last migration left it out
     debts: int = 0
 
 
@@ -82,6 +83,7 @@ def status(site: Site) -> Status:
                 held.get(document.name, 0),
                 proof.get("verdict"),
                 proof.get("at"),
+                skipped=bool(entry.skipped),
             )
         )
     return Status(len(taken), len(pending), found, _next_step(site, found, len(pending)), site.unmapped())
@@ -93,9 +95,10 @@ def _untouched(site: Site, document: Document) -> DocumentStatus:
 
 
 def _next_step(site: Site, documents: list[DocumentStatus], pending: int) -> str:
-    skipped = [item.document for item in documents if item.state == SKIPPED]
+    skipped = [item.document for item in documents if item.skipped]
     unsure = [item.document for item in documents if item.verdict not in ("clean", None)]
-    data = f"--data {site.data}"
+    data = f"--data {site.data}" + (f" --db {site.db}" if site.db != site.data / DATABASE else "")
+    data += "" if site.pack.folder == built_in() / site.pack.app else f" --app {site.pack.folder}"
     if pending:
         return f"Bring the schema up: `mediaos-migrate migrate {data}`."
     if unsure:
@@ -138,18 +141,17 @@ class Diagnosis:
 def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagnosis:
     """Look for everything that could stand in the way of a migration, or surprise afterwards."""
     findings: list[Finding] = []
-    known: dict[str, Entry] = {}
-    accepted: list[str] = []
+    known = Known()
     try:
-        known, accepted = known_documents(site)
+        known = remembered(site)
     except MigrateError as error:
         findings.append(_error(str(site.db), error))
     try:
-        preflight.check_folder(site, accept=options.accept_data, accepted=accepted)
+        preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
     except MigrateError as error:
         findings.append(_error(str(site.data), error))
     progress.step("look", "at every file")
-    surveys = preflight.survey(site, options, known)
+    surveys = preflight.survey(site, options, known.documents)
     findings += [_error(seen.document.file, seen.error) for seen in surveys if seen.error]
     findings += [
         Finding("warning", a.rule, f"{s.document.file} {' / '.join(a.key)}", *_meaning(s, a.rule))
@@ -262,7 +264,9 @@ class Shown:
 def show_record(site: Site, name: str, key: tuple[str, ...]) -> Shown:
     """Find one record in both homes. Raises UsageError when neither has it."""
     document = site.pack.document(name)
-    in_table, in_file = _in_table(site, document, key), _in_file(site, document, key)
+    entry = remembered(site).documents.get(name)
+    in_table = _in_table(site, document, key)
+    in_file = _in_file(site, document, key, salvage=entry is not None and entry.state == DAMAGED)
     for part_name, part in parts(document).items():
         source, target = in_file.get(part_name), in_table.get(part_name)
         if source or target:
@@ -284,11 +288,11 @@ def _shown_record(
     return Shown(*place, dotted(source), dotted(target), source is not None, target is not None, found)
 
 
-def _in_file(site: Site, document: Document, key: tuple[str, ...]) -> dict[str, Record]:
+def _in_file(site: Site, document: Document, key: tuple[str, ...], *, salvage: bool) -> dict[str, Record]:
     """Return the records with a key in a document's file, by part: of twins the first."""
     found: dict[str, Record] = {}
     if site.file(document).exists():
-        for part, record in FileStore(site.file(document), document, site.vault).all():
+        for part, record in FileStore(site.file(document), document, site.vault, salvage=salvage).all():
             if record.key == key and not record.unfit:
                 found.setdefault(part, record)
     return found

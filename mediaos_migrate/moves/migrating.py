@@ -14,6 +14,7 @@ from ..engines.sqlite import Connection, looking, transaction
 from ..errors import Refused
 from ..ledger import SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
+from ..secrets import PLAIN
 from ..site import Site, parts
 from . import preflight
 from .importing import import_document
@@ -79,6 +80,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
                 crash.point("ledger.made")
                 ledger.accept_folders(sorted({*ledger.accepted_folders(), *result.other_folders}))
                 result.steps = [str(step) for step in migrations.up(connection, site.migrations)]
+                result.key["fits"] = preflight.seal_with_one_key(site, connection)
             with result.timed("import"):
                 _import(site, connection, surveys, result, progress)
             with result.timed("validate"):
@@ -89,14 +91,14 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
 
 def look(site: Site, options: Options, result: Migration) -> list[Survey]:
     """Look at the site without touching it; raises Refused with every reason there is."""
-    known, accepted = known_documents(site)
-    others = preflight.check_folder(site, accept=options.accept_data, accepted=accepted)
+    known = remembered(site)
+    others = preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
     result.other_folders = [str(folder) for folder in others]
     result.unmapped = site.unmapped()
-    surveys = preflight.survey(site, options, known)
+    surveys = preflight.survey(site, options, known.documents)
     preflight.refuse(surveys)
     result.key = dict(preflight.key_report(site, surveys))
-    needed = DATABASE_FACTOR * sum(seen.size for seen in surveys if _is_new(seen, known))
+    needed = DATABASE_FACTOR * sum(seen.size for seen in surveys if _is_new(seen, known.documents))
     free = shutil.disk_usage(site.data).free
     if needed > free:
         raise Refused(
@@ -108,16 +110,24 @@ def look(site: Site, options: Options, result: Migration) -> list[Survey]:
     return surveys
 
 
-def known_documents(site: Site) -> tuple[dict[str, Entry], list[str]]:
-    """Return what the database knows of the documents, and which other folders it leaves aside."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database remembers from earlier runs."""
+
+    documents: dict[str, Entry] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)  # other data folders that are left aside
+
+
+def remembered(site: Site) -> Known:
+    """Return what the database remembers; nothing when there is none yet. Raises NotOurs."""
     if not site.db.exists() or not site.db.stat().st_size:
-        return {}, []
+        return Known()
     with looking(site.db) as connection:
         if not Ledger.is_in(connection):
-            return {}, []
+            return Known()
         ledger = Ledger(connection)
         ledger.check(site.pack.app)
-        return ledger.documents(), ledger.accepted_folders()
+        return Known(ledger.documents(), ledger.accepted_folders())
 
 
 def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:
@@ -133,7 +143,7 @@ def _tidy(site: Site) -> None:
 
 
 def _back_up(site: Site, surveys: list[Survey], result: Migration) -> None:
-    known, _ = known_documents(site)
+    known = remembered(site).documents
     if not any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED):
         return
     wanted = {seen.document.file: seen.digest for seen in surveys if seen.digest}
@@ -149,7 +159,11 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
         if seen.state == SKIPPED:
             if name not in known:
                 ledger.put_document(Entry(name, seen.document.file, SKIPPED))
-        elif _is_new(seen, known) or (site.vault.sealing and _holds_plain(site, connection, seen)):
+            ledger.skip(name, skipped=True)
+            continue
+        if name in known:
+            ledger.skip(name, skipped=False)
+        if _is_new(seen, known) or (site.vault.sealing and _holds_plain(site, connection, seen)):
             progress.step("import", seen.document.file)
             result.books[name] = import_document(site, connection, seen, progress)
         else:
@@ -161,6 +175,12 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
 
 
 def _holds_plain(site: Site, connection: Connection, seen: Survey) -> bool:
+    """Tell whether the database holds a credential in clear text, or quarantined text that may."""
+    if not any(part.hidden for part in parts(seen.document).values()):
+        return False
+    held = Ledger(connection).quarantined(seen.document.name)
+    if any(item.raw_state == PLAIN and isinstance(item.raw, str) for item in held):
+        return True
     return any(store.holds_plain() for store in site.stores(connection, seen.document).values())
 
 

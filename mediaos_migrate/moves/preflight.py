@@ -11,8 +11,9 @@ from .. import files
 from ..anomalies import Inspector, Keys
 from ..digest import Twins
 from ..documents.reader import Rest, refuse_twins
+from ..engines.sqlite import Connection
 from ..errors import Damaged, MigrateError, NoData, NotSettled, Refused, SeveralFolders, Suspect
-from ..ledger import DAMAGED, MISSING, PRESENT, SKIPPED, Entry
+from ..ledger import DAMAGED, MISSING, PRESENT, SKIPPED, Entry, Ledger
 from ..pack import Document, Part
 from ..report import CAP, Anomaly
 from ..secrets import LOOKS_SEALED, PLAIN, SEALED, looks_sealed, secrets_in
@@ -112,24 +113,27 @@ def _moved(site: Site, seen: Survey, pause: float) -> bool:
         return False
     if not path.exists():
         return seen.state != MISSING
+    if seen.digest is None:
+        return False
     return files.settled_digest(path, pause=pause, looks=1) != seen.digest
 
 
 def _survey(site: Site, document: Document, options: Options, entry: Entry | None, keys: dict[str, Keys]) -> Survey:
     path = site.file(document)
     if document.name in options.skip:
+        del keys[document.name]  # what refers to it cannot be doubted
         return Survey(document, SKIPPED)
     if not path.exists():
         return _suspect(Survey(document, MISSING), entry, options)
-    before = files.digest(path)
-    again = entry is not None and entry.state == DAMAGED and entry.digest == before
+    before: str | None = None
     try:
+        before = files.digest(path)
+        again = entry is not None and entry.state == DAMAGED and entry.digest == before
         seen = _read(site, document, salvage=options.salvage or again, keys=keys)
-    except Damaged as error:
-        return Survey(document, DAMAGED, before, error=error)
-    except OSError as error:
-        what = MigrateError(f"{path.name} cannot be read: {error.strerror}.", "Make it readable.")
-        return Survey(document, DAMAGED, before, error=what)
+    except (Damaged, OSError) as error:
+        del keys[document.name]
+        unreadable = Refused(f"{path.name} cannot be read: {getattr(error, 'strerror', error)}.", "Make it readable.")
+        return Survey(document, DAMAGED, before, error=error if isinstance(error, Damaged) else unreadable)
     return _suspect(seen, entry, options)
 
 
@@ -218,7 +222,8 @@ def refuse(surveys: list[Survey]) -> None:
 def key_report(site: Site, surveys: Iterable[Survey]) -> dict[str, int | bool]:
     """Say how the key fits: how many envelopes there are, how many open, and whether we may seal.
 
-    Plain credentials are sealed with a key that opens at least one envelope, or when there is none.
+    Plain credentials are sealed with a key that opens at least one of the app's envelopes, or when there is
+    none (and see `seal_with_one_key`).
     """
     found = list(surveys)
     envelopes = {text for seen in found for text in seen.envelopes}
@@ -231,3 +236,13 @@ def key_report(site: Site, surveys: Iterable[Survey]) -> dict[str, int | bool]:
         PLAIN: sum(seen.plain for seen in found),
         "fits": site.vault.sealing,
     }
+
+
+def seal_with_one_key(site: Site, connection: Connection) -> bool:
+    """Never seal with a second key beside what we sealed before; tell whether we may seal."""
+    known = Ledger(connection).documents()
+    stores = [s for d in site.pack.documents.values() if d.name in known for s in site.stores(connection, d).values()]
+    held = (item.raw for item in Ledger(connection).quarantined() if item.raw_state != PLAIN)
+    ours = {text for store in stores for text in store.sealed_by_us()} | {raw for raw in held if isinstance(raw, str)}
+    site.vault.sealing = site.vault.sealing and all(site.vault.open(text) is not None for text in ours)
+    return site.vault.sealing

@@ -118,10 +118,10 @@ def down(site: Site, way: Way, ask: Ask, *, wait: float = 0) -> Moved:
     Raises Refused while a document believes a table that a step touches.
     """
     ladder = way.ladder
+    if not site.db.exists() or not site.db.stat().st_size:
+        raise CouldNotCheck(f"There is no database at {site.db}.", "There is nothing to take back.")
     with site.locked(wait), site.writing() as connection:
-        if not Ledger.is_in(connection):
-            raise CouldNotCheck(f"The database {site.db} is empty.", "There is nothing to take back.")
-        Ledger(connection).check(site.pack.app)
+        Ledger(connection).found(site.pack.app)
         target = way.target(len(migrations.applied(connection, ladder)))
         planned = runner.above(connection, target, ladder)
         _refuse_believed(site, connection, planned)
@@ -129,7 +129,17 @@ def down(site: Site, way: Way, ask: Ask, *, wait: float = 0) -> Moved:
         ask(planned, losses)
         with _guarded(site, connection, "schema-down", needed=bool(planned)) as saved:
             done = migrations.down(connection, target, ladder)
+        _forget(site, connection)
         return Moved(done, losses, saved)
+
+
+def _forget(site: Site, connection: Connection) -> None:
+    """Forget that documents were imported whose tables are gone: the next migration reads them again."""
+    there = tables(connection)
+    with transaction(connection):
+        for document in site.pack.documents.values():
+            if any(part.table not in there for part in parts(document).values()):
+                Ledger(connection).forget(document.name)
 
 
 def _refuse_believed(site: Site, connection: Connection, planned: Sequence[Applied]) -> None:
@@ -236,7 +246,7 @@ def baseline(site: Site, number: int, *, wait: float = 0) -> Moved:
         raise UsageError(f"There is no migration {number}.", f"Choose a number from 1 to {len(wanted)}.")
     if not site.db.exists():
         raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` to make one.")
-    with site.locked(wait), site.writing() as connection:
+    with site.locked(wait), site.writing(adopting=True) as connection:
         if "_mm_site" in tables(connection):
             raise NotOurs(f"{site.db} was adopted before.", "See `mediaos-migrate schema status`.")
         if differences := drift(connection, wanted[:number]):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MigrateError
-from ..migrations import Applied, Migration
-from ..moves.exporting import Exported
-from ..moves.inspecting import Diagnosis, Held, Shown, Status
-from ..moves.migrating import Migration as Migrated
-from ..moves.rehearsing import Rehearsal
-from ..moves.validating import Validation
 from ..report import CAP, Anomaly, DocumentReport, Key, Kind
+
+if TYPE_CHECKING:
+    from ..moves.exporting import Exported
+    from ..moves.inspecting import Diagnosis, Held, Shown, Status
+    from ..moves.migrating import Migration as Migrated
+    from ..moves.rehearsing import Rehearsal
+    from ..moves.validating import Validation
 
 Payload = dict[str, Any]
 
@@ -169,16 +170,3 @@ def shown(result: Shown) -> Payload:
 def held(result: Sequence[Held]) -> Payload:
     """Describe what is in quarantine."""
     return {"quarantine": [asdict(item) for item in result]}
-
-
-def schema_status(applied: Sequence[Applied], pending: Sequence[Migration]) -> Payload:
-    """Describe where the schema stands."""
-    return {
-        "applied": [{"number": step.number, "name": step.name, "applied_at": step.applied_at} for step in applied],
-        "pending": [{"number": step.number, "name": step.name} for step in pending],
-    }
-
-
-def schema_moved(steps: Sequence[Applied | Migration]) -> Payload:
-    """Describe which steps were taken or taken back."""
-    return {"steps": [{"number": step.number, "name": step.name} for step in steps]}

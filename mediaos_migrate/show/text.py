@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MigrateError
-from ..migrations import Applied, Migration
-from ..moves.exporting import Exported
-from ..moves.inspecting import Diagnosis, Finding, Held, Shown, Status
-from ..moves.migrating import Migration as Migrated
-from ..moves.rehearsing import Rehearsal
-from ..moves.validating import Validation
-from ..report import DocumentReport, Key
+from ..report import DocumentReport
+from .words import Lines, many, size, some, spelled, table, unmapped
 
-Lines = Iterator[str]
-FEW = 3
-
-
-def table(rows: Sequence[Sequence[object]]) -> Lines:
-    """Set rows under each other; the first is the heading, numbers stand to the right, None is blank."""
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[n]) for row in cells) for n in range(len(cells[0]))]
-    right = [all(isinstance(row[n], int | None) for row in rows[1:]) for n in range(len(cells[0]))]
-    for row in cells:
-        padded = [
-            cell.rjust(width) if on_right else cell.ljust(width)
-            for cell, width, on_right in zip(row, widths, right, strict=True)
-        ]
-        yield "  ".join(padded).rstrip()
-
-
-def many(number: int, noun: str) -> str:
-    """Count something."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def size(number: int) -> str:
-    """Say how many bytes, shortly."""
-    amount = float(number)
-    for unit in ("bytes", "KB", "MB"):
-        if amount < 1000:  # noqa: PLR2004  the units are decimal
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
-
-
-def some(names: Sequence[str]) -> str:
-    """Name the first few, and how many more there are."""
-    rest = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(names[:FEW]) + rest
-
-
-def spelled(key: Key) -> str:
-    """Spell a key."""
-    return " / ".join(key)
+if TYPE_CHECKING:
+    from ..moves.exporting import Exported
+    from ..moves.migrating import Migration as Migrated
+    from ..moves.rehearsing import Rehearsal
+    from ..moves.validating import Validation
 
 
 def failure(error: MigrateError) -> Lines:
@@ -75,11 +33,11 @@ def migrated(result: Migrated) -> Lines:
     """Tell what a migration did."""
     yield from _books(result.documents)
     yield ""
+    yield from _findings(result)
     if result.steps:
         yield f"Schema: {many(len(result.steps), 'migration')} applied, up to {result.steps[-1]}."
     if result.backup:
         yield f"Backup of the files: .mediaos-migrate/backups/{result.backup}"
-    yield from _findings(result)
     if not result.changed and not result.exit_code:
         yield "Nothing to do: the database already says what the files say."
     yield _verdict(result.documents, result.exit_code)
@@ -106,9 +64,9 @@ def _findings(result: Migrated) -> Lines:
             keys = some([spelled(key) for key in report.books.deleted])
             yield f"{report.document}: gone from the file, and so from the database: {keys}"
     yield from _anomalies(result.documents)
-    yield from (f"{report.document}: {report.note}" for report in result.documents if report.note)
+    yield from _notes(result.documents)
     yield from _clear_text(result.key)
-    yield from _unmapped(result.unmapped)
+    yield from unmapped(result.unmapped)
     yield from _differences(result.documents)
 
 
@@ -128,9 +86,11 @@ def _anomalies(documents: Sequence[DocumentReport]) -> Lines:
         yield ""
 
 
-def _unmapped(names: Sequence[str]) -> Lines:
-    if names:
-        yield f"Not migrated, because the pack does not know them: {', '.join(names)}."
+def _notes(documents: Sequence[DocumentReport]) -> Lines:
+    notes: dict[str, list[str]] = {}
+    for report in documents:
+        notes.setdefault(report.note, []).append(report.document)
+    yield from (f"{some(names)}: {note}" for note, names in notes.items() if note)
 
 
 def _clear_text(key: dict[str, Any]) -> Lines:
@@ -210,9 +170,9 @@ def validated(result: Validation) -> Lines:
     ]
     yield from table([heading, *rows])
     yield ""
-    yield from (f"{r.document}: {r.note}" for r in result.documents if r.note)
+    yield from _notes(result.documents)
     yield from _differences(result.documents)
-    yield from _unmapped(result.unmapped)
+    yield from unmapped(result.unmapped)
     yield _verdict(result.documents, result.exit_code)
     if any(report.differs for report in result.documents):
         yield "See both sides of one with `mediaos-migrate show DOCUMENT KEY`; `migrate` takes over what the files say."
@@ -227,6 +187,9 @@ def exported(result: Sequence[Exported], folder: Path) -> Lines:
     yield ""
     written = sum(item.digest is not None for item in result)
     same = sum(item.unchanged for item in result)
+    if not written:
+        yield "No file was written: the database holds no document yet."
+        return
     which = "all" if same == written else f"{same:,} of them"
     yield f"{many(written, 'file')} in {folder}, {which} byte for byte as last imported."
 
@@ -235,95 +198,3 @@ def _how(item: Exported) -> str:
     if not item.digest:
         return f"not written: {item.state}"
     return "as it was" if item.unchanged else "patched" if item.patched else "written anew"
-
-
-def status(result: Status) -> Lines:
-    """Tell where a site stands."""
-    rows = [
-        (
-            item.document,
-            item.stage,
-            item.state,
-            item.count,
-            item.quarantined or None,
-            f"{item.verdict} {item.verified_at}" if item.verdict else None,
-        )
-        for item in result.documents
-    ]
-    shown = [n for n in range(6) if n < 3 or any(row[n] is not None for row in rows)]  # noqa: PLR2004  name, stage, state
-    heading = ("document", "stage", "state", "records", "quarantined", "last verdict")
-    yield from table([[row[n] for n in shown] for row in [heading, *rows]])
-    yield ""
-    total = result.schema_version + result.schema_pending
-    yield f"Schema: {result.schema_version} of {many(total, 'migration')} applied."
-    yield from _unmapped(result.unmapped)
-    yield f"Next: {result.next_step}"
-
-
-def diagnosis(result: Diagnosis) -> Lines:
-    """Tell what a doctor found, what is alike in one paragraph."""
-    groups: dict[tuple[str, ...], list[Finding]] = {}
-    for finding in result.findings:
-        file = finding.where.partition(" ")[0]
-        groups.setdefault((finding.level, finding.code, file, finding.message, finding.remedy), []).append(finding)
-    for (level, code, file, message, remedy), findings in groups.items():
-        records = [finding.where.partition(" ")[2] for finding in findings]
-        yield f"{level}: {code}: {file}" + (f": {some(records)}" if records[0] else "")
-        yield from (f"    {line}" for line in (message, remedy) if line)
-    counts = [many(sum(f.level == level for f in result.findings), level) for level in ("error", "warning", "note")]
-    yield ""
-    yield f"{', '.join(counts)}."
-    yield f"A migration needs about {size(result.disk_needed)} of disk; {size(result.disk_free)} are free."
-    yield "A migration would be refused." if result.exit_code else "A migration can be run."
-
-
-def shown(result: Shown) -> Lines:
-    """Set both homes of a record under each other, or show it once when they say the same."""
-    homes = [("the file", result.in_file, result.file), ("the table", result.in_table, result.table)]
-    if result.exit_code == 0:
-        homes = [("file and table", True, result.file)]
-    for home, there, value in homes:
-        yield f"In {home}:" if there else f"Not in {home}."
-        if there:
-            yield from (f"  {line}" for line in json.dumps(value, indent=2, ensure_ascii=False).splitlines())
-    fields = [field for found in result.comparison.discrepancies for field in found.fields]
-    where = f" in {', '.join(fields)}" if fields else ""
-    yield {
-        0: "Both say the same.",
-        5: f"Only the app's key (ENCRYPTION_KEY or --key-file) could tell whether they differ{where}.",
-    }.get(result.exit_code, f"They differ{where}.")
-
-
-def held(result: Sequence[Held]) -> Lines:
-    """List what is in quarantine."""
-    if not result:
-        yield "Nothing is in quarantine."
-        return
-    rows = [(item.id, item.document, item.pointer, item.offset, item.reason) for item in result]
-    yield from table([("number", "document", "pointer", "offset", "reason"), *rows])
-    yield ""
-    yield "See one with `mediaos-migrate quarantine show NUMBER`."
-
-
-def held_one(result: Held) -> Lines:
-    """Show one quarantined record."""
-    where = f"{result.document} {result.pointer}".rstrip()
-    yield f"{where}, byte {result.offset}: {result.reason}"
-    raw = result.raw if isinstance(result.raw, str) else json.dumps(result.raw, indent=2, ensure_ascii=False)
-    yield from (f"  {line}".rstrip() for line in raw.split("\n"))
-
-
-def schema_status(applied: Sequence[Applied], pending: Sequence[Migration]) -> Lines:
-    """Tell where the schema stands."""
-    rows = [(step, "applied", step.applied_at) for step in applied]
-    rows += [(step, "pending", "") for step in pending]  # type: ignore[misc]
-    yield from table([("migration", "state", "at"), *rows])
-    yield ""
-    yield "The schema is up to date." if not pending else f"{many(len(pending), 'migration')} pending."
-
-
-def schema_moved(steps: Sequence[Applied | Migration], word: str) -> Lines:
-    """Tell which steps were taken or taken back."""
-    yield from (f"{word} {step}" for step in steps)
-    if not steps:
-        yield "Nothing to do."

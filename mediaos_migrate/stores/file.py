@@ -126,8 +126,9 @@ class FileStore:
                 key = mapper.key_of(element.name, element.value)
             except NoKey as error:
                 unfit = str(error)
-        value = self._vault.hide(mapper.part, element.value) if self._hiding[part] else element.value
-        return Record(key, value, element, position, piece.start, piece.stop, unfit)
+        if self._hiding[part]:
+            element = element._replace(value=self._vault.hide(mapper.part, element.value))
+        return Record(key, element.value, element, position, piece.start, piece.stop, unfit)
 
     def _unique(self, part: str, record: Record, seen: set[tuple[str, ...]]) -> Record:
         if record.unfit or not self._twins or hash((part, *record.key)) not in self._twins:

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from ..documents.writer import LAST
 from ..engines.sqlite import Connection, columns_of, quoted
-from ..errors import BadPack
+from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row
 from ..pack import Document, Part
 from ..record import Record
-from ..secrets import Vault
+from ..secrets import SEALED_HERE, Vault, secrets_in
 from ..shapes import Element
 from ..values import dumps, reveal
 
@@ -60,8 +60,13 @@ class TableStore:
         for table, child in self.part.children.items():
             wanted[table] = {child.parent, "position", *child.columns, "extra", "members"}
         for table, names in wanted.items():
-            missing = sorted(names - columns_of(self._db, table))
-            if missing:
+            there = columns_of(self._db, table)
+            if not there:
+                raise CouldNotCheck(
+                    f"The database has no table `{table}` for {self.document.name}.",
+                    "Bring its schema up with `mediaos-migrate migrate`.",
+                )
+            if missing := sorted(names - there):
                 raise BadPack(
                     f"The mapping of `{self.document.name}` names {', '.join(missing)}, "
                     f"which the table `{table}` does not have.",
@@ -78,6 +83,17 @@ class TableStore:
             return False
         sql = f"SELECT 1 FROM {self._table} WHERE {self._scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
         return self._db.execute(sql).fetchone() is not None
+
+    def sealed_by_us(self) -> Iterator[str]:
+        """Walk through the envelopes in the table that are ours, not the app's."""
+        if not self._hiding:
+            return
+        sql = f"{self._select} WHERE {self._scope} AND secret_state LIKE '%\"{SEALED_HERE}%'"
+        for row in self._db.execute(sql).fetchall():
+            states = _states(row["secret_state"])
+            for place, found, _ in secrets_in(self.part, self._mapper.value(row, {})):
+                if states.get(place, "").startswith(SEALED_HERE) and isinstance(found, str):
+                    yield found
 
     def all(self) -> Iterator[Record]:
         """Walk through all records in the order of the file; what a foreign hand added comes last."""

@@ -1,0 +1,96 @@
+"""The commands that look at the versioned schema, and help to write it: verify, dump, lint, new."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import pack
+from ..migrations import Ladder, folder
+from ..migrations.lint import lint
+from ..moves import schema as moves
+from ..show import schema as show
+from ..site import ENGINE, Site
+from .answers import Answer, Said, answer
+from .options import APP, DATA, App, Data, Db, Json, example, option
+from .schema import Contract
+
+
+def schema_verify(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+    """Prove that the schema is what its history says: replays it, compares object by object, runs the verify files.
+
+    Exits with 3 when something drifted, and prints a script that would mend it.
+    """
+
+    def act() -> Answer:
+        result = moves.verify(Site.open(data, db, app))
+        return Answer(show.verified(result), show.verified_text(result), result.exit_code)
+
+    return answer("schema verify", json, act)
+
+
+def schema_dump(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+    """Print the schema as sorted SQL, to be kept in git and reviewed; without a database, what the pack would make."""
+
+    def act() -> Answer:
+        statements = moves.dump(Site.open(data, db, app))
+        return Answer(show.dumped(statements), (line for sql in statements for line in sql.splitlines()))
+
+    return answer("schema dump", json, act)
+
+
+def schema_lint(
+    *,
+    app: App = APP,
+    write: Annotated[
+        bool, option("--write", help="Accept the migrations as they are: write their integrity file anew.")
+    ] = False,
+    json: Json = False,
+) -> Said:
+    """Look for what a migration had better not do, and try each one out: up, down and up again.
+
+    A finding is allowed on its line with `-- lint: allow RULE because REASON`. Exits with 3 when there are any.
+    """
+
+    def act() -> Answer:
+        engine = pack.load(app).folder / ENGINE
+        for ladder in Ladder if write else ():
+            if found := folder.read_loosely(engine, ladder):
+                folder.write_integrity(folder.folder_of(engine, ladder), found)
+        findings = lint(engine)
+        return Answer(show.linted(findings), show.linted_text(findings), 3 if findings else 0)
+
+    return answer("schema lint", json, act)
+
+
+def schema_new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it does, in small_letters.")],
+    *,
+    app: App = APP,
+    contract: Contract = False,
+    json: Json = False,
+) -> Said:
+    """Begin a new migration: write its numbered up, down and verify files from a template."""
+
+    def act() -> Answer:
+        made = folder.new(pack.load(app).folder / ENGINE, name, Ladder.CONTRACT if contract else Ladder.EXPAND)
+        return Answer(show.made(made), show.made_text(made))
+
+    return answer("schema new", json, act)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to a group."""
+    app.command(
+        "verify", short_help="Prove that the schema is what its history says.", epilog=example("schema verify")
+    )(schema_verify)
+    app.command("dump", short_help="Print the schema as sorted SQL.", epilog=example("schema dump > schema.sql"))(
+        schema_dump
+    )
+    app.command(
+        "lint", short_help="Look for what a migration had better not do.", epilog=example("schema lint --app ./my-app")
+    )(schema_lint)
+    app.command("new", short_help="Begin a new migration.", epilog=example("schema new add_ratings --app ./my-app"))(
+        schema_new
+    )
