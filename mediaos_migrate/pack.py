@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from itertools import permutations
 from pathlib import Path
@@ -162,7 +163,7 @@ class Part(Model):
                 raise ValueError(f"the secret at {'.'.join(other.at)} lies in the one at {'.'.join(one.at)}")
         return self
 
-    @property
+    @cached_property
     def hidden(self) -> tuple[Hidden, ...]:
         """All places where this part holds secrets."""
         columns = (Hidden(at=(c.member,)) for c in self.columns.values() if c.codec == "secret")

@@ -1,5 +1,6 @@
 """What operators rely on when a schema moves: nothing half done, nothing lost unannounced, nothing out of step."""
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -439,6 +440,35 @@ def test_contract_steps_are_taken_when_the_data_satisfies_them(tmp_path):
     assert len(moves.up(site, contract=True).steps) == 2
     assert moves.verify(site).exit_code == 0
     assert len(moves.down(site, Way(to=0, contract=True), agree).steps) == 2
+
+
+def test_data_that_breaks_a_contract_is_refused_with_the_way_out(tmp_path):
+    shutil.copytree(ROOT / "fixtures" / "mediaos-clean", tmp_path / "data")
+    site = Site.open(tmp_path / "data")
+    migrating.migrate(site, Options())
+    moves.up(site, contract=True)
+    before = dump(site)
+    films = [{"id": f"f{number}", "kind": "movie", "title": "Twice"} for number in range(40)]
+    (site.data / "library.json").write_text(json.dumps({"items": films}))
+    with pytest.raises(MigrateError) as error:
+        migrating.migrate(site, Options())
+    assert str(error.value) == (
+        "library.json holds what the database refuses: UNIQUE constraint failed: library_items.kind, "
+        "library_items.title_key. Nothing of it was changed. If a contract migration asks for it, mend the data, "
+        "or `mediaos-migrate schema down --contract`."
+    )
+    assert dump(site) == before
+
+
+def test_a_migration_backs_a_database_with_rows_up_before_it_brings_the_schema_up(shelf):
+    (shelf.data / "authors.json").write_text('{"ann": {"id": "ann"}}')
+    migrating.migrate(shelf, Options())
+    add(shelf, 3, "newer", "CREATE TABLE newer (x);", "DROP TABLE newer;")
+    migrating.migrate(shelf, Options())
+    assert [path.name.split("-", 1)[1] for path in sorted((shelf.state / "backups").iterdir())] == [
+        "migrate",
+        "schema-up",
+    ]
 
 
 def test_a_number_that_does_not_exist_is_a_usage_error(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -55,9 +56,15 @@ def import_document(site: Site, connection: Connection, survey: Survey, progress
     Raises NotSettled when the file is another one than the survey saw, MigrateError when the books do
     not balance; then nothing of the document was changed.
     """
-    with transaction(connection):
-        books = _Import(site, connection, survey, progress).run()
-        crash.point("import.written")
+    try:
+        with transaction(connection):
+            books = _Import(site, connection, survey, progress).run()
+            crash.point("import.written")
+    except sqlite3.IntegrityError as error:
+        raise MigrateError(
+            f"{survey.document.file} holds what the database refuses: {error}. Nothing of it was changed.",
+            "If a contract migration asks for it, mend the data, or `mediaos-migrate schema down --contract`.",
+        ) from None
     crash.point("import.committed")
     return books
 

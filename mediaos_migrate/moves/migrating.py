@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import backup, crash, files, migrations
+from .. import backup, crash, files
 from ..engines.sqlite import Connection, looking, transaction
 from ..errors import Refused
 from ..ledger import SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
 from ..secrets import PLAIN
 from ..site import Site, parts
-from . import preflight
+from . import preflight, schema
 from .importing import import_document
 from .preflight import Options, Survey
 from .validating import compare_document
@@ -79,7 +79,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
                 ledger.found(site.pack.app)
                 crash.point("ledger.made")
                 ledger.accept_folders(sorted({*ledger.accepted_folders(), *result.other_folders}))
-                result.steps = [str(step) for step in migrations.up(connection, site.migrations)]
+                result.steps = [str(step) for step in schema.take_pending(site, connection).steps]
                 result.key["fits"] = preflight.seal_with_one_key(site, connection)
             with result.timed("import"):
                 _import(site, connection, surveys, result, progress)

@@ -102,14 +102,17 @@ def up(site: Site, to: int | None = None, *, contract: bool = False, wait: float
 
     Raises Locked, Refused, NeedsPerson, or MigrateError when a step fails; then the steps before it stay.
     """
-    ladder = Ladder.CONTRACT if contract else Ladder.EXPAND
-    wanted = ladder_of(site, ladder)
     with site.locked(wait), site.writing() as connection:
         Ledger(connection).found(site.pack.app)
-        pending = migrations.pending(connection, wanted, ladder)
-        with _guarded(site, connection, "schema-up", needed=bool(pending)) as saved:
-            steps = migrations.up(connection, wanted, to, ladder)
-        return Moved(steps, backup=saved)
+        return take_pending(site, connection, to, Ladder.CONTRACT if contract else Ladder.EXPAND)
+
+
+def take_pending(site: Site, connection: Connection, to: int | None = None, ladder: Ladder = Ladder.EXPAND) -> Moved:
+    """Take the pending steps of a ladder on an open database, whose lock the caller holds; see `up`."""
+    wanted = ladder_of(site, ladder)
+    pending = migrations.pending(connection, wanted, ladder)
+    with _guarded(site, connection, "schema-up", needed=bool(pending)) as saved:
+        return Moved(migrations.up(connection, wanted, to, ladder), backup=saved)
 
 
 def down(site: Site, way: Way, ask: Ask, *, wait: float = 0) -> Moved:

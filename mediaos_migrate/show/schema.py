@@ -74,7 +74,7 @@ def moved_text(result: Moved, word: str) -> Lines:
     if result.sql is not None:
         yield from result.sql.splitlines()
         yield ""
-        word = f"would have {word}, on a copy it did:"
+        word = f"on a copy: {word}"
     yield from (f"{word} {step}" for step in result.steps)
     yield from losses_text(result)
     if result.backup:
