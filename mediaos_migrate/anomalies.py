@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from .codecs import CODECS
 from .digest import Twins
-from .mapping import CODECS
 from .pack import DOCUMENT, KEY, VALUE, Part, Rule
 from .record import Record
 from .report import CAP, Anomaly

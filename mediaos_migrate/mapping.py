@@ -7,100 +7,14 @@ reserved name: a member is there if its column is not NULL or `extra` has it; an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from .codecs import CODECS, UNBINDABLE, Codec, from_json, key_text
 from .pack import DOCUMENT, KEY, VALUE, Child, Column, Derived, Document, Part
-from .values import Number, dumps, loads, number, spelled
-
-_UNBINDABLE = re.compile("[\x00\ud800-\udfff]")  # NUL cuts length(); a lone surrogate cannot be bound
-_INSTANT = re.compile(r"\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z\Z")
-_INT64: Final = range(-(2**63), 2**63)
-_EXACT: Final = 2**53
-
-
-class Codec(NamedTuple):
-    """How a JSON value fits a column (None: it does not), and what a column's value means in JSON."""
-
-    fit: Callable[[Any], Any]
-    back: Callable[[Any], Any]
-
-
-def _text(value: Any) -> str | None:
-    return value if type(value) is str and not _UNBINDABLE.search(value) else None
-
-
-def _integer(value: Any) -> int | None:
-    return value if type(value) is int and value in _INT64 else None
-
-
-def _real(value: Any) -> float | None:
-    if type(value) is int:
-        return float(value) if -_EXACT < value < _EXACT else None
-    if type(value) is Number:
-        close = float(value.token)
-        return close if spelled(close) == value.token else None
-    return value if type(value) is float else None
-
-
-def _flag(value: Any) -> int | None:
-    return int(value) if type(value) is bool else None
-
-
-def _instant(value: Any) -> str | None:
-    return value if type(value) is str and _INSTANT.match(value) else None
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else dumps(value)
-
-
-def plain(value: Any) -> Any:
-    """Make a JSON value of whatever a foreign hand put into a column."""
-    match value:
-        case float():
-            return number(value)
-        case bytes():
-            return value.hex()
-    return value
-
-
-def _back_flag(value: Any) -> Any:
-    return bool(value) if value in (0, 1) else plain(value)
-
-
-def _back_json(value: Any) -> Any:
-    try:
-        return loads(value)
-    except (TypeError, ValueError, StopIteration, RecursionError):
-        return plain(value)
-
-
-CODECS: Final[Mapping[str, Codec]] = {
-    "text": Codec(_text, plain),
-    "integer": Codec(_integer, plain),
-    "real": Codec(_real, plain),
-    "flag": Codec(_flag, _back_flag),
-    "instant": Codec(_instant, plain),
-    "json": Codec(_json, _back_json),
-    "secret": Codec(_text, plain),
-}
-
-
-def key_text(value: Any) -> str | None:
-    """Return what identifies a record, as text; a number by its spelling; None when it is unusable."""
-    match value:
-        case str():
-            return _text(value)
-        case bool() | None:
-            return None
-        case int() | float():
-            return str(value)
-        case Number():
-            return value.token
-    return None
+from .values import dumps
 
 
 class Split(NamedTuple):
@@ -176,12 +90,12 @@ class Fields:
 
 
 def _object(text: Any) -> dict[str, Any]:
-    value = _back_json(text) if text is not None else {}
+    value = from_json(text) if text is not None else {}
     return value if isinstance(value, dict) else {}
 
 
 def _names(text: Any) -> list[str] | None:
-    value = _back_json(text) if text is not None else None
+    value = from_json(text) if text is not None else None
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else None
 
 
@@ -291,7 +205,7 @@ class Mapper:
         if self._whole is not None:
             return self._whole_value(row)
         if row["extra"] is not None:
-            extra = _back_json(row["extra"])
+            extra = from_json(row["extra"])
             used = (row[c] for c, column in self.part.columns.items() if column.member not in (KEY, DOCUMENT))
             if not isinstance(extra, dict) and all(item is None for item in used):
                 return extra
@@ -312,7 +226,7 @@ class Mapper:
         column = row[self._whole]  # type: ignore[index]  # only called when there is one
         codec = CODECS[self.part.columns[self._whole].codec]  # type: ignore[index]
         if row["extra"] is not None:
-            value = _back_json(row["extra"])
+            value = from_json(row["extra"])
             if column is None or key_text(value) == column:
                 return value
         return codec.back(column)
@@ -357,7 +271,7 @@ def _no_key(member: str, name: str | None, value: Any) -> str:
 
 def _kind(value: Any) -> str:
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    if isinstance(value, str) and _UNBINDABLE.search(value):
+    if isinstance(value, str) and UNBINDABLE.search(value):
         return "a string with NUL or half a surrogate pair"
     return kinds.get(type(value), "a number")
 

@@ -16,7 +16,7 @@ from pages import PROGRESS
 import mediaos_migrate
 from mediaos_migrate.cli import main as command_line
 from mediaos_migrate.errors import MigrateError, UsageError
-from mediaos_migrate.moves import inspecting
+from mediaos_migrate.moves import status
 from mediaos_migrate.show.progress import Narrator
 
 
@@ -133,13 +133,13 @@ def test_what_went_wrong_is_told_with_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(inspecting, "status", raising(error))
+    monkeypatch.setattr(status, "status", raising(error))
     assert call(monkeypatch, "status", "--data", str(FIXTURES)) == code
     assert capsys.readouterr() == ("", told)
 
 
 def test_a_mistake_of_ours_shows_no_data(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(inspecting, "status", raising(ValueError("hunter2")))
+    monkeypatch.setattr(status, "status", raising(ValueError("hunter2")))
     assert call(monkeypatch, "status", "--data", str(FIXTURES)) == 1
     out, err = capsys.readouterr()
     assert err.startswith("A mistake of ours: ValueError in test_command_line.py, line ")
@@ -147,7 +147,7 @@ def test_a_mistake_of_ours_shows_no_data(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_a_mistake_of_ours_shows_everything_to_who_looks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspecting, "status", raising(ValueError("everything")))
+    monkeypatch.setattr(status, "status", raising(ValueError("everything")))
     monkeypatch.setenv("MEDIAOS_MIGRATE_DEBUG", "1")
     with pytest.raises(ValueError, match="everything"):
         call(monkeypatch, "status", "--data", str(FIXTURES))

@@ -11,7 +11,7 @@ import pytest
 from conftest import FIXTURES, KEY
 from inside import OTHER_KEY, command
 
-from mediaos_migrate.moves import inspecting
+from mediaos_migrate.moves import doctor
 
 BROKEN = FIXTURES / "broken"
 
@@ -133,14 +133,14 @@ def test_files_with_secrets_that_everybody_can_read_are_noted(clean):
 
 
 def test_a_network_file_system_is_a_warning(clean, monkeypatch):
-    monkeypatch.setattr(inspecting, "network_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(doctor, "network_file_system", lambda path: "nfs4")
     told = command("doctor", "--data", clean, "--json").json["findings"]
     found = next(item for item in told if item["code"] == "network")
     assert (found["level"], found["message"]) == ("warning", "It lies on nfs4; the database will use no WAL there.")
 
 
 def test_too_little_disk_is_an_error(clean, monkeypatch):
-    monkeypatch.setattr(inspecting.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
     told = command("doctor", "--data", clean, "--json")
     assert (told.code, [f["code"] for f in told.json["findings"] if f["level"] == "error"]) == (4, ["disk"])
 

@@ -20,7 +20,7 @@ LAYERS: Final = [
     "errors crash",
     "values shapes stages report",
     "digest",
-    "pack",
+    "pack codecs",
     "mapping record",
     "compare",
     "files",

@@ -22,10 +22,10 @@ def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = Fal
 
     Reads the database only, no document: `validate` tells whether they are still equal.
     """
-    from ..moves import inspecting
+    from ..moves import status as moves
 
     def act() -> Answer:
-        result = inspecting.status(Site.open(data, db, app))
+        result = moves.status(Site.open(data, db, app))
         return Answer(payload.status(result), looked.status(result))
 
     return answer("status", json, act)
@@ -45,12 +45,12 @@ def doctor(
 
     Exit code 4: a migration would be refused, for the reasons that begin with `error`.
     """
-    from ..moves import inspecting
+    from ..moves import doctor as moves
 
     def act() -> Answer:
         options = allowed(skip, [], salvage=False, accept_data=accept_data)
         with narrator(json) as progress:
-            result = inspecting.diagnose(Site.open(data, db, app, key_file), options, progress)
+            result = moves.diagnose(Site.open(data, db, app, key_file), options, progress)
         return Answer(payload.diagnosis(result), looked.diagnosis(result), result.exit_code)
 
     return answer("doctor", json, act)
@@ -72,10 +72,10 @@ def show(
 
     Exit code 3: they differ.
     """
-    from ..moves import inspecting
+    from ..moves import showing as moves
 
     def act() -> Answer:
-        result = inspecting.show_record(Site.open(data, db, app, key_file), document, tuple(key))
+        result = moves.show_record(Site.open(data, db, app, key_file), document, tuple(key))
         return Answer(payload.shown(result), looked.shown(result), result.exit_code)
 
     return answer("show", json, act)
@@ -100,10 +100,10 @@ def quarantine_list(
 
     None is lost: whole ones stand in every export, torn ones are kept here.
     """
-    from ..moves import inspecting
+    from ..moves import showing as moves
 
     def act() -> Answer:
-        result = inspecting.quarantine(Site.open(data, db, app), document)
+        result = moves.quarantine(Site.open(data, db, app), document)
         return Answer(payload.held(result), looked.held(result))
 
     return answer("quarantine list", json, act)
@@ -123,10 +123,10 @@ def quarantine_show(
     json: Json = False,
 ) -> Said:
     """Show one record in quarantine as it stands in the file, secrets as dots."""
-    from ..moves import inspecting
+    from ..moves import showing as moves
 
     def act() -> Answer:
-        result = inspecting.quarantine(Site.open(data, db, app), None, number)
+        result = moves.quarantine(Site.open(data, db, app), None, number)
         return Answer(payload.held(result), looked.held_one(result[0]))
 
     return answer("quarantine show", json, act)

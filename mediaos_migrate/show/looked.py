@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from .words import Lines, many, size, some, table, unmapped
 
 if TYPE_CHECKING:
-    from ..moves.inspecting import Diagnosis, Finding, Held, Shown, Status
+    from ..moves.doctor import Diagnosis, Finding
+    from ..moves.showing import Held, Shown
+    from ..moves.status import Status
 
 
 def status(result: Status) -> Lines:

@@ -10,10 +10,12 @@ from ..errors import MigrateError
 from ..report import CAP, Anomaly, DocumentReport, Key, Kind
 
 if TYPE_CHECKING:
+    from ..moves.doctor import Diagnosis
     from ..moves.exporting import Exported
-    from ..moves.inspecting import Diagnosis, Held, Shown, Status
     from ..moves.migrating import Migration as Migrated
     from ..moves.rehearsing import Rehearsal
+    from ..moves.showing import Held, Shown
+    from ..moves.status import Status
     from ..moves.validating import Validation
 
 Payload = dict[str, Any]

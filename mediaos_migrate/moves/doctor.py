@@ -1,0 +1,146 @@
+"""Everything that could stand in the way of a migration, or surprise afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .. import anomalies
+from ..engines.sqlite import network_file_system
+from ..errors import MigrateError
+from ..report import SILENT, Progress
+from ..site import Site, parts
+from . import preflight
+from .migrating import Known, remembered
+from .preflight import Options, Survey
+
+_FIXED_IN = (3, 51, 3)  # SQLite's "WAL reset" bug: two writers at one instant, very rare
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a doctor tells: how bad it is, where, what, and the way out."""
+
+    level: str  # error: a migration would refuse; warning; note
+    code: str
+    where: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """What a doctor found."""
+
+    findings: list[Finding]
+    surveys: list[Survey]
+    unmapped: list[str]
+    key: dict[str, Any]
+    disk_free: int
+    disk_needed: int
+
+    @property
+    def exit_code(self) -> int:
+        """4 when a migration would be refused."""
+        return 4 if any(finding.level == "error" for finding in self.findings) else 0
+
+
+def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagnosis:
+    """Look for everything that could stand in the way of a migration, or surprise afterwards."""
+    findings: list[Finding] = []
+    known = Known()
+    try:
+        known = remembered(site)
+    except MigrateError as error:
+        findings.append(_error(str(site.db), error))
+    try:
+        preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
+    except MigrateError as error:
+        findings.append(_error(str(site.data), error))
+    progress.step("look", "at every file")
+    surveys = preflight.survey(site, options, known.documents)
+    findings += [_error(seen.document.file, seen.error) for seen in surveys if seen.error]
+    findings += [
+        Finding("warning", a.rule, f"{s.document.file} {' / '.join(a.key)}", *_meaning(s, a.rule))
+        for s in surveys
+        for a in s.anomalies
+    ]
+    key = dict(preflight.key_report(site, surveys))
+    findings += [*_key_findings(site, key), *_place_findings(site)]
+    needed = 3 * sum(seen.size for seen in surveys)
+    free = shutil.disk_usage(site.data).free
+    if needed > free:
+        findings.append(
+            Finding("error", "disk", str(site.data), f"{free:,} bytes are free, {needed:,} needed.", "Free space.")
+        )
+    unmapped = site.unmapped()
+    findings += [
+        Finding("note", "unmapped", name, f"{site.pack.name}'s pack does not know it; it stays where it is.")
+        for name in unmapped
+    ]
+    return Diagnosis(findings, surveys, unmapped, key, free, needed)
+
+
+def _error(where: str, error: MigrateError) -> Finding:
+    code = error.facts.get("kind") or type(error).__name__.lower()
+    return Finding("error", str(code), where, error.message, error.remedy)
+
+
+def _meaning(seen: Survey, code: str) -> tuple[str, str]:
+    for part in parts(seen.document).values():
+        for rule in part.rules:
+            if rule.code == code:
+                return rule.means, rule.remedy
+    return anomalies.BUILT_IN[code]
+
+
+def _key_findings(site: Site, key: dict[str, Any]) -> Iterator[Finding]:
+    variable = site.pack.key_variable or "--key-file"
+    sealed, opened = key["looks-sealed"], key["opened"]
+    if key["given"] and sealed and not opened:
+        yield Finding(
+            "warning",
+            "key",
+            variable,
+            f"The key opens none of {sealed} sealed values.",
+            "Give the key that the app runs with.",
+        )
+    elif key["given"] and opened < sealed:
+        yield Finding("warning", "key", variable, f"The key opens {opened} of {sealed} values that look sealed.")
+    elif not key["given"] and sealed:
+        yield Finding("note", "key", variable, f"No key is given; {sealed} sealed values are carried as they are.")
+
+
+def _place_findings(site: Site) -> Iterator[Finding]:
+    if kind := network_file_system(site.db):
+        yield Finding(
+            "warning",
+            "network",
+            str(site.db.parent),
+            f"It lies on {kind}; the database will use no WAL there.",
+            "Put the database on a local disk with --db.",
+        )
+    version = sqlite3.sqlite_version_info
+    yield Finding(
+        "note",
+        "sqlite",
+        sqlite3.sqlite_version,
+        "The SQLite that Python uses."
+        if version >= _FIXED_IN
+        else "This SQLite has a rare bug when two programs write at one instant (fixed in 3.51.3).",
+    )
+    loose = [
+        d.file for d in site.pack.documents.values() if site.file(d).exists() and site.file(d).stat().st_mode & 0o004
+    ]
+    holding = [f for f in loose if any(p.hidden for d in site.pack.documents.values() if d.file == f for p in d.parts)]
+    for name in holding:
+        yield Finding(
+            "note",
+            "mode",
+            name,
+            "Everybody on this machine can read it, and it holds secrets.",
+            f"chmod o-r {name}",
+        )

@@ -1,0 +1,92 @@
+"""Where a site stands, and the one next step; reads no document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .. import migrations
+from ..ledger import Entry, Ledger
+from ..pack import Document, built_in
+from ..site import DATABASE, Site
+from ..stages import Stage
+
+
+@dataclass(slots=True)
+class DocumentStatus:
+    """Where one document stands."""
+
+    document: str
+    file: str
+    state: str
+    stage: Stage
+    count: int | None
+    quarantined: int
+    verdict: str | None
+    verified_at: str | None
+    skipped: bool = False  # the last migration left it out
+    debts: int = 0
+
+
+@dataclass(slots=True)
+class Status:
+    """Where a site stands, and the one next step."""
+
+    schema_version: int
+    schema_pending: int
+    documents: list[DocumentStatus]
+    next_step: str
+    unmapped: list[str] = field(default_factory=list)
+
+
+def status(site: Site) -> Status:
+    """Say where a site stands; reads no document."""
+    if not site.db.exists() or not site.db.stat().st_size:
+        found = [_untouched(site, document) for document in site.pack.documents.values()]
+        command = f"mediaos-migrate rehearse --data {site.data}"
+        return Status(0, len(site.migrations), found, f"Rehearse the migration: `{command}`.", site.unmapped())
+    with site.looking() as connection:
+        ledger = Ledger(connection)
+        known, evidence = ledger.documents(), ledger.last_evidence()
+        taken, pending = migrations.applied(connection), migrations.pending(connection, site.migrations)
+        held: dict[str, int] = {}
+        for item in ledger.quarantined():
+            held[item.document] = held.get(item.document, 0) + 1
+    found = []
+    for document in site.pack.documents.values():
+        entry = known.get(document.name) or Entry(document.name, document.file, "unknown")
+        proof = evidence.get(document.name, {})
+        found.append(
+            DocumentStatus(
+                document.name,
+                document.file,
+                entry.state,
+                Stage.OFF,
+                entry.count,
+                held.get(document.name, 0),
+                proof.get("verdict"),
+                proof.get("at"),
+                skipped=bool(entry.skipped),
+            )
+        )
+    return Status(len(taken), len(pending), found, _next_step(site, found, len(pending)), site.unmapped())
+
+
+def _untouched(site: Site, document: Document) -> DocumentStatus:
+    state = "not migrated" if site.file(document).exists() else "missing"
+    return DocumentStatus(document.name, document.file, state, Stage.OFF, None, 0, None, None)
+
+
+def _next_step(site: Site, documents: list[DocumentStatus], pending: int) -> str:
+    skipped = [item.document for item in documents if item.skipped]
+    unsure = [item.document for item in documents if item.verdict not in ("clean", None)]
+    data = f"--data {site.data}" + (f" --db {site.db}" if site.db != site.data / DATABASE else "")
+    data += "" if site.pack.folder == built_in() / site.pack.app else f" --app {site.pack.folder}"
+    if pending:
+        return f"Bring the schema up: `mediaos-migrate migrate {data}`."
+    if unsure:
+        return f"Look at what differs: `mediaos-migrate validate {unsure[0]} {data}`."
+    if skipped:
+        return f"Migrate what was skipped ({', '.join(skipped)}): `mediaos-migrate migrate {data}`."
+    if any(item.state == "unknown" or item.verdict is None for item in documents):
+        return f"Complete the migration: `mediaos-migrate migrate {data}`."
+    return f"Check again whenever you like: `mediaos-migrate validate {data}`."
