@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from .codecs import CODECS
-from .digest import Twins
+from .digest import Hashes
 from .pack import DOCUMENT, KEY, VALUE, Part, Rule
 from .record import Record
 from .report import CAP, Anomaly
@@ -32,25 +30,6 @@ BUILT_IN: Final = {
 }
 
 
-class Keys:
-    """A set of keys at eight bytes each, to find references that lead nowhere."""
-
-    def __init__(self) -> None:
-        self._hashes = array("q")
-        self._sorted = True
-
-    def add(self, key: str) -> None:
-        """Take note of a key."""
-        self._hashes.append(hash(key))
-        self._sorted = False
-
-    def __contains__(self, key: str) -> bool:
-        if not self._sorted:
-            self._hashes, self._sorted = array("q", sorted(self._hashes)), True
-        place = bisect_left(self._hashes, hash(key))
-        return place < len(self._hashes) and self._hashes[place] == hash(key)
-
-
 class Inspector:
     """Finds the anomalies of one part in at most two passes over its records.
 
@@ -58,13 +37,13 @@ class Inspector:
     `second` sees them again if `needs_second` says so.
     """
 
-    def __init__(self, part: Part, vault: Vault, others: Mapping[str, Keys]) -> None:
+    def __init__(self, part: Part, vault: Vault, others: Mapping[str, Hashes]) -> None:
         self._part, self._vault, self._others = part, vault, others
         self._hiding = bool(part.hidden)
         self._unique = [rule for rule in part.rules if rule.unique]
         self._single = [rule for rule in part.rules if rule.known or rule.repeats or rule.refers]
         self._variants = [rule for rule in part.rules if rule.variants]
-        self._twins = {rule.code: Twins() for rule in self._unique}
+        self._twins = {rule.code: Hashes() for rule in self._unique}
         self._again: dict[str, frozenset[int]] = {}
         self._spellings: dict[str, set[str]] = {rule.code: set() for rule in self._variants}
         self._fitting = [
@@ -95,7 +74,7 @@ class Inspector:
     @property
     def needs_second(self) -> bool:
         """Close the first pass and tell whether something can only be named in another."""
-        self._again = {code: twins.found() for code, twins in self._twins.items()}
+        self._again = {code: twins.twins() for code, twins in self._twins.items()}
         return any(self._again.values()) or any(map(self._mixed, self._variants))
 
     def second(self, records: Iterable[Record]) -> None:

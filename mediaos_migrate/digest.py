@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Hashable, Iterable
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Final
 
 from .values import canonical
 
 MODULUS: Final = 2**128
 BUCKETS: Final = 1024
+PARTS: Final = 64
 
 
 def of_record(key: tuple[str, ...], value: object) -> int:
@@ -24,25 +27,31 @@ def bucket(key: tuple[str, ...]) -> int:
     return hash(key) % BUCKETS
 
 
-class Twins:
-    """Finds what was added more than once, at eight bytes an item (hashes, so a rare false twin)."""
+class Hashes:
+    """Hashes of many things at eight bytes each, in parts, so that sorting them needs little more."""
 
     def __init__(self) -> None:
-        self._hashes = array("q")
+        self._parts = [array("q") for _ in range(PARTS)]
 
     def add(self, item: Hashable) -> None:
         """Take note of one more item."""
-        self._hashes.append(hash(item))
+        number = hash(item)
+        self._parts[number % PARTS].append(number)
 
-    def found(self) -> frozenset[int]:
-        """Return the hashes that were added twice or more."""
-        ordered = array("q", sorted(self._hashes))
-        return frozenset(_repeated(ordered))
+    def twins(self) -> frozenset[int]:
+        """Return the hashes that were added twice or more (very rarely of two different things)."""
+        return frozenset(number for part in self._parts for number in _repeated(sorted(part)))
+
+    def sort(self) -> None:
+        """Make it possible to look things up."""
+        self._parts = [array("q", sorted(part)) for part in self._parts]
+
+    def __contains__(self, item: Hashable) -> bool:
+        number = hash(item)
+        part = self._parts[number % PARTS]
+        place = bisect_left(part, number)
+        return place < len(part) and part[place] == number
 
 
 def _repeated(ordered: Iterable[int]) -> Iterable[int]:
-    previous: int | None = None
-    for item in ordered:
-        if item == previous:
-            yield item
-        previous = item
+    return (one for one, other in pairwise(ordered) if one == other)

@@ -55,6 +55,14 @@ def looks_sealed(text: str) -> bool:
     return len(_ALPHABET.findall(text.split("=", maxsplit=1)[0])) * 6 // 8 >= _SHORTEST
 
 
+def is_envelope(text: str) -> bool:
+    """Tell what can be an envelope at all: strict base64 of 65 bytes or more."""
+    try:
+        return len(base64.b64decode(text, validate=True)) >= _SHORTEST
+    except (binascii.Error, ValueError):
+        return False
+
+
 def has_credential(link: str) -> bool:
     """Tell whether a link carries a personal key."""
     return bool(_CREDENTIAL_IN_URL.search(link))

@@ -104,7 +104,7 @@ def test_each_step_down_loses_exactly_what_it_announced(pack, tmp_path):
         with closing(sqlite3.connect(site.db)) as connection:
             after = runner._counts(connection)
         lost = {loss.table: loss.count for loss in moved.losses}
-        assert {t: before[t][0] - after[t][0] for t in before if before[t][0] != after[t][0]} == lost
+        assert {t: before[t] - after[t] for t in before if before[t] != after[t]} == lost
         moves.down(site, Way(to=number - 1), agree)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from ..engines.sqlite import Connection, columns_of, quoted
 from .folder import Migration
-from .runner import Applied
-from .sql import normalized, same, statements
+from .runner import Applied, replayed
+from .sql import normalized, same
 
 Objects = dict[tuple[str, str], str]  # (type, name) -> SQL
 
@@ -36,15 +35,6 @@ def objects(connection: Connection) -> Objects:
         "AND tbl_name NOT LIKE 'sqlite!_%' ESCAPE '!' AND tbl_name NOT LIKE '!_mm!_%' ESCAPE '!'"
     )
     return {(row[0], row[1]): row[2] for row in rows}
-
-
-def replayed(steps: Iterable[Migration | Applied]) -> Connection:
-    """Make an empty database in memory and take steps in it; the caller closes it."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    for step in steps:
-        for statement in statements(step.up):
-            connection.execute(statement)
-    return connection
 
 
 def drift(connection: Connection, steps: Iterable[Migration | Applied]) -> list[Drift]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from .. import __version__, crash
@@ -213,14 +213,9 @@ def losses(connection: Connection, steps: Sequence[Applied]) -> list[Loss]:
     try:
         for step in steps:
             before = _counts(connection)
-            connection.execute("SAVEPOINT step")
+            found += _lost_values(connection, step)
             _take_back(connection, step)
-            after = _counts(connection)
-            found += _lost_rows(str(step), before, after)
-            gone = {t: columns - after[t][1] for t, (_, columns) in before.items() if t in after}
-            connection.execute("ROLLBACK TO step")
-            found += _lost_values(connection, str(step), gone)
-            _take_back(connection, step)
+            found += _lost_rows(str(step), before, _counts(connection))
     except sqlite3.Error as error:
         raise MigrateError(f"{steps[0]} could not be taken back: {error}.", "Nothing was changed.") from None
     finally:
@@ -229,38 +224,44 @@ def losses(connection: Connection, steps: Sequence[Applied]) -> list[Loss]:
     return found
 
 
-def _counts(connection: Connection) -> dict[str, tuple[int, frozenset[str]]]:
-    """Return rows and columns of every table that is not ours."""
+def replayed(steps: Iterable[Migration | Applied]) -> Connection:
+    """Make an empty database in memory and take steps in it; the caller closes it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for step in steps:
+        _run(connection, step.up)
+    return connection
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    """Count the rows of every table that is not ours."""
     names = [name for name in tables(connection) if not name.startswith(("_mm_", "sqlite_"))]
-    return {name: (_count(connection, name), _columns(connection, name)) for name in names}
+    return {name: int(connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0]) for name in names}
 
 
-def _count(connection: Connection, table: str) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0])
+def _lost_rows(step: str, before: dict[str, int], after: dict[str, int]) -> Iterator[Loss]:
+    for table, count in before.items():
+        if count > after.get(table, 0):
+            yield Loss(step, table, None, count - after.get(table, 0))
+
+
+def _lost_values(connection: Connection, step: Applied) -> Iterator[Loss]:
+    """Count what stands in the columns that a step back drops; which ones, an empty copy of the schema tells."""
+    taken = [each for ladder in Ladder for each in applied(connection, ladder)]
+    with closing(replayed(taken)) as empty:
+        before = {table: _columns(empty, table) for table in tables(empty)}
+        _run(empty, step.down)
+        gone = {table: before[table] - _columns(empty, table) for table in tables(empty) if table in before}
+    for table, columns in gone.items():
+        for column in sorted(columns):
+            sql = f"SELECT count({quoted(column)}) FROM {quoted(table)}"
+            if count := int(connection.execute(sql).fetchone()[0]):
+                yield Loss(str(step), table, column, count)
 
 
 def _columns(connection: Connection, table: str) -> frozenset[str]:
     """Return a table's stored columns: generated ones hold nothing of their own."""
     rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return frozenset(row[0] for row in rows)
-
-
-def _lost_rows(
-    step: str, before: dict[str, tuple[int, frozenset[str]]], after: dict[str, tuple[int, frozenset[str]]]
-) -> Iterator[Loss]:
-    for table, (count, _) in before.items():
-        left = after[table][0] if table in after else 0
-        if count > left:
-            yield Loss(step, table, None, count - left)
-
-
-def _lost_values(connection: Connection, step: str, gone: dict[str, frozenset[str]]) -> Iterator[Loss]:
-    for table, columns in gone.items():
-        for column in sorted(columns):
-            sql = f"SELECT count({quoted(column)}) FROM {quoted(table)}"
-            count = int(connection.execute(sql).fetchone()[0])
-            if count:
-                yield Loss(step, table, column, count)
 
 
 @contextmanager

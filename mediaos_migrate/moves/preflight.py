@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from .. import files
-from ..anomalies import Inspector, Keys
-from ..digest import Twins
+from ..anomalies import Inspector
+from ..digest import Hashes
 from ..documents.reader import Rest, refuse_twins
 from ..engines.sqlite import Connection
 from ..errors import Damaged, MigrateError, NoData, NotSettled, Refused, SeveralFolders, Suspect
 from ..ledger import DAMAGED, MISSING, PRESENT, SKIPPED, Entry, Ledger
 from ..pack import Document, Part
 from ..report import CAP, Anomaly
-from ..secrets import LOOKS_SEALED, PLAIN, SEALED, looks_sealed, secrets_in
+from ..secrets import LOOKS_SEALED, PLAIN, SEALED, is_envelope, looks_sealed, secrets_in
 from ..site import Site, parts
 from ..stores.file import Envelope, FileStore
 
@@ -88,11 +88,11 @@ def survey(site: Site, options: Options, known: Mapping[str, Entry]) -> list[Sur
     for name in (*options.skip, *options.accept_source):
         site.pack.document(name)
     found: dict[str, Survey] = {}
-    keys: dict[str, Keys] = {}
+    keys: dict[str, Hashes] = {}
     waiting = list(site.pack.ordered())
     for look in range(LOOKS):
         for document in waiting:
-            keys[document.name] = Keys()
+            keys[document.name] = Hashes()
             found[document.name] = _survey(site, document, options, known.get(document.name), keys)
         waiting = [document for document in waiting if _moved(site, found[document.name], pause=PAUSE * look)]
         if not waiting:
@@ -118,13 +118,16 @@ def _moved(site: Site, seen: Survey, pause: float) -> bool:
     return files.settled_digest(path, pause=pause, looks=1) != seen.digest
 
 
-def _survey(site: Site, document: Document, options: Options, entry: Entry | None, keys: dict[str, Keys]) -> Survey:
+def _survey(site: Site, document: Document, options: Options, entry: Entry | None, keys: dict[str, Hashes]) -> Survey:
     path = site.file(document)
     if document.name in options.skip:
         del keys[document.name]  # what refers to it cannot be doubted
         return Survey(document, SKIPPED)
     if not path.exists():
         return _suspect(Survey(document, MISSING), entry, options)
+    if not path.is_file():
+        del keys[document.name]
+        return Survey(document, DAMAGED, error=Refused(f"{path.name} is not a file.", "Move it away."))
     before: str | None = None
     try:
         before = files.digest(path)
@@ -155,12 +158,12 @@ def _suspect(seen: Survey, entry: Entry | None, options: Options) -> Survey:
     return seen
 
 
-def _read(site: Site, document: Document, *, salvage: bool, keys: dict[str, Keys]) -> Survey:
+def _read(site: Site, document: Document, *, salvage: bool, keys: dict[str, Hashes]) -> Survey:
     store = FileStore(site.file(document), document, site.vault, salvage=salvage)
     inspectors = {name: Inspector(part, site.vault, keys) for name, part in parts(document).items()}
     seen = Survey(document, PRESENT)
     _first_pass(store, inspectors, seen, keys[document.name])
-    if twice := store.names.found():
+    if twice := store.names.twins():
         if not salvage:
             refuse_twins(site.file(document), document, twice)
         seen.twins |= twice
@@ -174,10 +177,10 @@ def _read(site: Site, document: Document, *, salvage: bool, keys: dict[str, Keys
     return seen
 
 
-def _first_pass(store: FileStore, inspectors: dict[str, Inspector], seen: Survey, keys: Keys) -> None:
+def _first_pass(store: FileStore, inspectors: dict[str, Inspector], seen: Survey, keys: Hashes) -> None:
     """Look at every record once."""
     hiding = {name: bool(part.hidden) for name, part in parts(seen.document).items()}
-    twins = Twins()
+    twins = Hashes()
     for part, record in store.all():
         seen.count += 1
         inspectors[part].first(record)
@@ -188,8 +191,9 @@ def _first_pass(store: FileStore, inspectors: dict[str, Inspector], seen: Survey
         keys.add(record.key[-1])
         if hiding[part]:
             _count_secrets(store.part(part), record.value, seen)
+    keys.sort()
     seen.digest, seen.size, seen.rest = store.reading.digest, store.reading.size, store.rest
-    seen.envelope, seen.twins = store.envelope, twins.found()
+    seen.envelope, seen.twins = store.envelope, twins.twins()
 
 
 def _has_mark(path: Path) -> bool:
@@ -203,10 +207,10 @@ def _count_secrets(part: Part, value: object, seen: Survey) -> None:
         text = secret.reveal()
         if hidden.kind == "hash":
             continue
-        if isinstance(text, str) and looks_sealed(text):
-            seen.envelopes.add(text)
-        else:
+        if not isinstance(text, str) or not looks_sealed(text):
             seen.plain += 1
+        elif is_envelope(text):
+            seen.envelopes.add(text)
 
 
 def refuse(surveys: list[Survey]) -> None:

@@ -15,7 +15,8 @@ from ..engines.sqlite import Connection, looking, quoted, tables, transaction
 from ..errors import CouldNotCheck, MigrateError, NotOurs, Refused, UsageError
 from ..ledger import Ledger
 from ..migrations import Applied, History, Ladder, Loss, Migration, runner
-from ..migrations.drift import Drift, drift, objects, replayed
+from ..migrations.drift import Drift, drift, objects
+from ..migrations.runner import replayed
 from ..site import Site, parts
 
 Ask = Callable[[Sequence[Applied], Sequence[Loss]], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from shlex import quote
 
 from .. import migrations
 from ..ledger import Entry, Ledger
@@ -79,8 +80,9 @@ def _untouched(site: Site, document: Document) -> DocumentStatus:
 def _next_step(site: Site, documents: list[DocumentStatus], pending: int) -> str:
     skipped = [item.document for item in documents if item.skipped]
     unsure = [item.document for item in documents if item.verdict not in ("clean", None)]
-    data = f"--data {site.data}" + (f" --db {site.db}" if site.db != site.data / DATABASE else "")
-    data += "" if site.pack.folder == built_in() / site.pack.app else f" --app {site.pack.folder}"
+    data = f"--data {quote(str(site.data))}"
+    data += f" --db {quote(str(site.db))}" if site.db != site.data / DATABASE else ""
+    data += f" --app {quote(str(site.pack.folder))}" if site.pack.folder != built_in() / site.pack.app else ""
     if pending:
         return f"Bring the schema up: `mediaos-migrate migrate {data}`."
     if unsure:

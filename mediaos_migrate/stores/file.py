@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..digest import Twins
+from ..digest import Hashes
 from ..documents.reader import Reading, Rest
 from ..mapping import Mapper, NoKey
 from ..pack import Document, Part
@@ -58,7 +58,7 @@ class FileStore:
         self._hiding = {name: bool(mapper.part.hidden) for name, mapper in self._mappers.items()}
         self.reading = Reading(path, document, salvage=salvage)
         self.envelope = Envelope({}, {}, None, [])
-        self.names = Twins()
+        self.names = Hashes()
 
     def part(self, name: str) -> Part:
         """Return a part of the document by its name."""
@@ -68,7 +68,7 @@ class FileStore:
         """Walk through all records with the name of their part, in the order of the file."""
         self.reading = Reading(self.path, self.document, salvage=self._salvage)
         self.envelope = Envelope({}, {}, None, [])
-        self.names = Twins()
+        self.names = Hashes()
         seen: set[tuple[str, ...]] = set()
         counts = {RECORDS: 0, SIBLINGS: 0}
         members = index = 0
