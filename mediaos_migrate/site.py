@@ -157,7 +157,7 @@ class Site:
 
 
 def _take_lock(stream: TextIO, wait: float) -> None:
-    deadline = time.monotonic() + wait
+    deadline = time.monotonic() + max(wait, 0)
     while True:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

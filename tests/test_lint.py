@@ -37,7 +37,7 @@ CASES = {
     "or-replace": (
         "INSERT OR REPLACE INTO films (id) VALUES ('x');",
         "",
-        "INSERT OR REPLACE INTO films(id)VALUES( 'x' );",
+        "INSERT OR REPLACE INTO films(id)VALUES('x');",
     ),
     "unguarded-trigger": (
         "CREATE TRIGGER t AFTER UPDATE ON films BEGIN UPDATE films SET year = 1 WHERE id = NEW.id; END;",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import pack
+from ..errors import UsageError
 from ..migrations import Ladder, folder
 from ..migrations.lint import lint
 from ..moves import schema as moves
@@ -54,7 +56,7 @@ def schema_lint(
     """
 
     def act() -> Answer:
-        engine = pack.load(app).folder / ENGINE
+        engine = _own(app) if write else pack.load(app).folder / ENGINE
         for ladder in Ladder if write else ():
             if found := folder.read_loosely(engine, ladder):
                 folder.write_integrity(folder.folder_of(engine, ladder), found)
@@ -74,10 +76,17 @@ def schema_new(
     """Begin a new migration: write its numbered up, down and verify files from a template."""
 
     def act() -> Answer:
-        made = folder.new(pack.load(app).folder / ENGINE, name, Ladder.CONTRACT if contract else Ladder.EXPAND)
+        made = folder.new(_own(app), name, Ladder.CONTRACT if contract else Ladder.EXPAND)
         return Answer(show.made(made), show.made_text(made))
 
     return answer("schema new", json, act)
+
+
+def _own(app: str) -> Path:
+    """Return where a pack of one's own keeps its migrations; nobody writes into an installed one by accident."""
+    if "/" not in app:
+        raise UsageError("This writes into a pack's folder.", "Name it with --app, as in `--app ./schema/mediaos`.")
+    return pack.load(app).folder / ENGINE
 
 
 def add_to(app: typer.Typer) -> None:

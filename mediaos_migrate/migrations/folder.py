@@ -89,7 +89,7 @@ def _migration(folder: Path, ladder: Ladder, number: int, step: dict[str, tuple[
 
 def integrity(migrations: Sequence[Migration]) -> str:
     """Write the integrity file: its first line covers all others, so that two branches collide in git."""
-    lines = [f"{m.number:04d}_{m.name} {checksum(m.up)} {checksum(m.down)}\n" for m in migrations]
+    lines = [f"{m.number:04d}_{m.name} {' '.join(map(checksum, (m.up, m.down, m.verify)))}\n" for m in migrations]
     whole = hashlib.sha256("".join(lines).encode()).hexdigest()
     return "".join([f"all {whole}\n", *lines])
 

@@ -27,9 +27,15 @@ class Applied:
     checksum: str
     up: str
     down: str
+    down_checksum: str
     verify: str
     ladder: Ladder
     applied_at: str
+
+    @property
+    def tampered(self) -> bool:
+        """Whether the way back is not the one that was kept."""
+        return checksum(self.down) != self.down_checksum
 
     def __str__(self) -> str:
         prefix = "contract/" if self.ladder is Ladder.CONTRACT else ""
@@ -56,6 +62,8 @@ class Loss:
     count: int
 
     def __str__(self) -> str:
+        if not self.table:
+            return f"{self.count:,} rows that it changes or deletes itself"
         what = f"{self.count:,} rows of {self.table}"
         return what if self.column is None else f"{self.count:,} values of {self.table}.{self.column}"
 
@@ -63,7 +71,7 @@ class Loss:
 def applied(connection: Connection, ladder: Ladder = Ladder.EXPAND) -> list[Applied]:
     """Return the steps that the database has taken on a ladder, in order."""
     rows = connection.execute(
-        "SELECT number, name, checksum, up, down, verify, ladder, applied_at FROM _mm_migrations "
+        "SELECT number, name, checksum, up, down, down_checksum, verify, ladder, applied_at FROM _mm_migrations "
         "WHERE ladder = ? ORDER BY number",
         (ladder,),
     )
@@ -73,6 +81,9 @@ def applied(connection: Connection, ladder: Ladder = Ladder.EXPAND) -> list[Appl
 def history(connection: Connection, migrations: Sequence[Migration], ladder: Ladder = Ladder.EXPAND) -> History:
     """Hold what a database has taken against a pack's migrations."""
     taken = applied(connection, ladder)
+    if [step.number for step in taken] != list(range(1, len(taken) + 1)):
+        numbers = ", ".join(f"{step.number:04d}" for step in taken)
+        raise NeedsPerson(f"The ledger has a gap: it holds {numbers}.", "Restore a backup of the database.")
     pairs = list(zip(taken, migrations, strict=False))
     changed = [(old, new) for old, new in pairs if old.checksum != new.checksum or old.name != new.name]
     return History(taken, list(migrations[len(taken) :]), changed, taken[len(migrations) :])
@@ -201,6 +212,8 @@ def above(connection: Connection, to: int, ladder: Ladder = Ladder.EXPAND) -> li
 
 
 def _take_back(connection: Connection, step: Applied) -> None:
+    if step.tampered:
+        raise NeedsPerson(f"The way back of {step} was changed in the ledger.", "Restore a backup of the database.")
     _run(connection, step.down)
     connection.execute("DELETE FROM _mm_migrations WHERE ladder = ? AND number = ?", (step.ladder, step.number))
 
@@ -212,10 +225,12 @@ def losses(connection: Connection, steps: Sequence[Applied]) -> list[Loss]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in steps:
-            before = _counts(connection)
+            before, changes = _counts(connection), connection.total_changes
             found += _lost_values(connection, step)
             _take_back(connection, step)
             found += _lost_rows(str(step), before, _counts(connection))
+            if (written := connection.total_changes - changes - 1) > 0:  # its own ledger row is one
+                found.append(Loss(str(step), "", None, written))
     except sqlite3.Error as error:
         raise MigrateError(f"{steps[0]} could not be taken back: {error}.", "Nothing was changed.") from None
     finally:

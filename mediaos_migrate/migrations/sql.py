@@ -11,10 +11,13 @@ from typing import Final
 
 from ..errors import BadPack
 
-# A string or a quoted name (kept as it is), a comment or white space (of no account).
-_TOKEN = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|\[[^\]]*\]|`[^`]*`)|--[^\n]*|/\*.*?\*/|\s+""", re.DOTALL)
-_PUNCTUATION = re.compile(r"\s*([(),;=<>+*/|-])\s*")
-_QUOTED = re.compile(r"""["`\[](\w+)["`\]]""")
+# Strings and quoted names (kept as they are), words, single characters; comments and white space are of no account.
+_TOKEN = re.compile(
+    r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|\[[^\]]*\]|`[^`]*`)|(?P<word>[\w$@:]+)"""
+    r"""|(?P<cosmetic>--[^\n]*|/\*.*?\*/|\s+)|(?P<mark>.)""",
+    re.DOTALL,
+)
+_SIMPLE = re.compile(r"""["`\[](\w+)["`\]]\Z""")
 # What cannot run inside the one transaction of a step, or would end it.
 FORBIDDEN: Final = {
     **dict.fromkeys(("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"), "it would end the transaction"),
@@ -41,16 +44,31 @@ class Statement:
 
 
 def normalized(sql: str) -> str:
-    """Return SQL with only what it does: no comments, single blanks, none around punctuation."""
-    kept = _TOKEN.sub(lambda match: match[1] or " ", sql)
-    parts = re.split(r"""('(?:[^']|'')*')""", kept)
-    plain = (part if n % 2 else _PUNCTUATION.sub(r"\1", " ".join(f" {part} ".split())) for n, part in enumerate(parts))
-    return " ".join(filter(None, plain)).strip()
+    """Return SQL with only what it does: no comments, a blank between words, none around anything else."""
+    return _joined(match for match in _TOKEN.finditer(sql))
 
 
 def same(one: str, other: str) -> bool:
     """Tell whether two objects of a schema are the same: ALTER TABLE … RENAME puts names in quotes."""
-    return _QUOTED.sub(r"\1", normalized(one)) == _QUOTED.sub(r"\1", normalized(other))
+    return _unquoted(one) == _unquoted(other)
+
+
+def _unquoted(sql: str) -> list[str]:
+    kept = (match.group() for match in _TOKEN.finditer(sql) if match.lastgroup != "cosmetic")
+    return [_SIMPLE.sub(r"\1", token) for token in kept]
+
+
+def _joined(tokens: Iterator[re.Match[str]]) -> str:
+    parts: list[str] = []
+    wordy = False  # whether the last token would run into a word
+    for match in tokens:
+        if match.lastgroup == "cosmetic":
+            continue
+        if wordy and match.lastgroup != "mark":
+            parts.append(" ")
+        parts.append(match.group())
+        wordy = match.lastgroup != "mark"
+    return "".join(parts)
 
 
 def checksum(sql: str) -> str:

@@ -18,7 +18,7 @@ from ..pack import Document
 from ..record import Record
 from ..secrets import PLAIN
 from ..shapes import Element, Piece, Shape, pointer, together
-from ..site import Site
+from ..site import STATE_FOLDER, Site
 from ..stores.file import RECORDS, SIBLINGS, Envelope
 from ..values import loads, locked, reveal
 
@@ -48,9 +48,11 @@ def export(site: Site, to: Path) -> list[Exported]:
 
 def export_from(site: Site, connection: Connection, to: Path) -> list[Exported]:
     """Write the files into a folder from an open database."""
-    if to.resolve() in (site.data.resolve(), site.state.resolve()):
-        raise Refused(f"{to} is the app's own folder.", "Name another folder with --to.")
+    if to.resolve() == site.data.resolve() or STATE_FOLDER in to.resolve().parts or (to / STATE_FOLDER).exists():
+        raise Refused(f"{to} is a data folder of the app, or ours.", "Name another folder with --to.")
     exports = [Export(site, connection, document) for document in site.pack.ordered()]
+    if stale := [item.file for item in exports if item.absent and (to / item.file).exists()]:
+        raise Refused(f"{to} holds {', '.join(stale)}, which the database does not.", "Name an empty folder with --to.")
     for item in exports:
         item.check_key()
     files.make_folder(to, site.owner)
@@ -69,6 +71,16 @@ class Export:
         held = list(self._ledger.quarantined(document.name))
         self._held = {item.pointer: item.position or 0 for item in held}
         self._named = {item.name: item.position or 0 for item in held if item.name is not None}
+
+    @property
+    def file(self) -> str:
+        """The name of the file that it writes."""
+        return self._document.file
+
+    @property
+    def absent(self) -> bool:
+        """Whether there is no such file, as far as the database knows."""
+        return not self._stores
 
     def check_key(self) -> None:
         """Raise NeedsKey when something of this document was sealed by us and nothing opens it."""

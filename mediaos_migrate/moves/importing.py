@@ -12,7 +12,7 @@ from .. import crash
 from ..documents.reader import Rest, part_of
 from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
-from ..errors import MigrateError, NotSettled
+from ..errors import MigrateError, NotSettled, Refused
 from ..ledger import MISSING, Entry, Ledger, Quarantined
 from ..record import Record
 from ..report import CAP, SILENT, Books, Key, Progress
@@ -79,6 +79,7 @@ class _Import:
             site.file(survey.document), survey.document, site.vault, survey.twins, salvage=survey.salvage
         )
         self._tally = _Tally()
+        self._first = self._ledger.document(survey.document.name) is None
         self._last = dict.fromkeys(self._tables, -1)
         self._fresh = {name: store.count() == 0 for name, store in self._tables.items()}
 
@@ -181,6 +182,13 @@ class _Import:
 
     def _remove_unseen(self, store: TableStore) -> None:
         for keys in store.unseen():
+            if self._first and not self._survey.accepted:
+                raise Refused(
+                    f"The table {store.part.table} holds records that {self._document.file} does not, and were never "
+                    f"imported from it, such as {' / '.join(keys[0])}. Nothing was changed.",
+                    f"Save them, or pass --accept-source {self._document.name} to let them go.",
+                    document=self._document.name,
+                )
             store.remove(keys)
             self._tally.deleted_count += len(keys)
             self._tally.deleted += keys[: CAP - len(self._tally.deleted)]

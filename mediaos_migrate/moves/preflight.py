@@ -53,6 +53,7 @@ class Survey:
     envelopes: set[str] = field(default_factory=set)  # distinct sealed values
     plain: int = 0  # credentials in clear text
     unfit: int = 0
+    accepted: bool = False  # a person says that the file is to be believed
     error: MigrateError | None = None
 
 
@@ -143,9 +144,12 @@ def _survey(site: Site, document: Document, options: Options, entry: Entry | Non
 def _suspect(seen: Survey, entry: Entry | None, options: Options) -> Survey:
     """Mark a file that lost so much since it was last accepted that an accident is likelier."""
     had = (entry.count or 0) if entry and entry.state in (PRESENT, DAMAGED) else 0
-    has = seen.count + len(seen.rest)
+    has = seen.count if seen.salvage else seen.count + len(seen.rest)
     lost = has * 2 < had if had >= MANY else had and not has
-    if lost and seen.document.name not in options.accept_source:
+    seen.accepted = seen.document.name in options.accept_source
+    if entry and entry.digest == seen.digest:
+        return seen
+    if (lost or (seen.salvage and has < had)) and not seen.accepted:
         what = f"has {has}" if seen.state != MISSING else "is gone, and had"
         tail = f" of the {had} records" if seen.state != MISSING else f" {had} records when it was"
         seen.error = Suspect(

@@ -17,6 +17,7 @@ from .. import files, migrations
 from ..engines import sqlite
 from ..errors import NotSettled, Refused
 from ..ledger import Ledger
+from ..migrations import Ladder
 from ..report import SILENT, Progress
 from ..site import Site
 from .exporting import Exported, export_from
@@ -99,10 +100,12 @@ def copy_site(site: Site, folder: Path) -> Site:
 
 def _down_and_up(site: Site, connection: sqlite.Connection) -> bool:
     """Take the schema back to nothing and up again; tell whether it comes out the same."""
-    before = sqlite.schema(connection)
+    before, contract = sqlite.schema(connection), migrations.read(site.engine_folder, Ladder.CONTRACT)
+    rules = migrations.down(connection, 0, Ladder.CONTRACT)
     migrations.down(connection, 0)
     gone = not sqlite.schema(connection)
     migrations.up(connection, site.migrations)
+    migrations.up(connection, contract, len(rules), Ladder.CONTRACT)
     return gone and sqlite.schema(connection) == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -126,6 +127,10 @@ def down(site: Site, way: Way, ask: Ask, *, wait: float = 0) -> Moved:
         raise CouldNotCheck(f"There is no database at {site.db}.", "There is nothing to take back.")
     with site.locked(wait), site.writing() as connection:
         Ledger(connection).found(site.pack.app)
+        if ladder is Ladder.EXPAND and migrations.applied(connection, Ladder.CONTRACT):
+            raise Refused(
+                "Contract migrations stand on top of these.", "Take them back first: schema down --contract --to 0."
+            )
         target = way.target(len(migrations.applied(connection, ladder)))
         planned = runner.above(connection, target, ladder)
         _refuse_believed(site, connection, planned)
@@ -170,7 +175,7 @@ def _touched(connection: Connection, planned: Sequence[Applied]) -> set[str]:
         after = _by_table(empty)
     changed = {table for table in before | after if before.get(table) != after.get(table)}
     written = " ".join(migrations.normalized(step.down) for step in planned)
-    return changed | {table for table in before if f" {table} " in written.replace("[", " ").replace("(", " ")}
+    return changed | {table for table in before if re.search(rf"\b{re.escape(table)}\b", written, re.IGNORECASE)}
 
 
 def _by_table(connection: Connection) -> dict[str, list[str]]:
@@ -187,10 +192,11 @@ def _guarded(site: Site, connection: Connection, reason: str, *, needed: bool) -
         yield None
         return
     saved = backup.take_database(site, connection, reason)
+    before = _drift_names(connection)
     try:
         yield saved.name
     except MigrateError as error:
-        if _fits_ledger(connection):
+        if _drift_names(connection) == before:
             raise
         with closing(sqlite3.connect(saved.folder / site.db.name)) as source:
             source.backup(connection)
@@ -203,18 +209,20 @@ def _holds_rows(connection: Connection) -> bool:
     return any(connection.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 1").fetchone() for name in names)
 
 
-def _fits_ledger(connection: Connection) -> bool:
-    """Tell whether the schema is what the steps in the ledger make."""
-    steps = [step for ladder in Ladder for step in migrations.applied(connection, ladder)]
-    with closing(replayed(steps)) as expected:
-        return sorted(objects(expected)) == sorted(objects(connection))
+def _drift_names(connection: Connection) -> set[str]:
+    """Name what is not as the steps in the ledger make it."""
+    return {
+        str(item)
+        for item in drift(connection, [s for ladder in Ladder for s in migrations.applied(connection, ladder)])
+    }
 
 
 def verify(site: Site) -> Verified:
     """Hold the live schema against its history, and run every step's queries of verification."""
     with site.looking() as connection:
         steps = [step for ladder in Ladder for step in migrations.applied(connection, ladder)]
-        findings = [f"{step}: {found}" for step in steps for found in _findings(connection, step)]
+        findings = [f"{step}: its way back was changed in the ledger" for step in steps if step.tampered]
+        findings += [f"{step}: {found}" for step in steps for found in _findings(connection, step)]
         return Verified(sum(bool(step.verify) for step in steps), findings, drift(connection, steps))
 
 
