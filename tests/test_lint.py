@@ -85,6 +85,16 @@ def test_a_missing_down_is_a_finding(tmp_path):
     assert [f.rule for f in lint(tmp_path)] == ["missing-down"]
 
 
+def test_a_foreign_key_that_is_added_to_a_table_wants_an_index_too(tmp_path):
+    up = "ALTER TABLE films ADD COLUMN sequel TEXT REFERENCES films(id);"
+    found = lint(pack(tmp_path, up, "ALTER TABLE films DROP COLUMN sequel;"))
+    assert [(finding.rule, finding.what) for finding in found] == [("foreign-key-index", "films.sequel")]
+
+
+def test_an_update_that_replaces_is_a_finding(tmp_path):
+    assert [f.rule for f in lint(pack(tmp_path, "UPDATE OR REPLACE films SET id = 'x';"))] == ["or-replace"]
+
+
 def test_a_guarded_trigger_is_no_finding(tmp_path):
     up = (
         "CREATE TRIGGER t AFTER UPDATE OF title ON films WHEN NEW.year IS OLD.year\n"

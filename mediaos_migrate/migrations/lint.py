@@ -129,7 +129,7 @@ def _transaction(statement: Statement, _: set[str]) -> Iterator[tuple[str, str]]
 
 
 def _replace(statement: Statement, _: set[str]) -> Iterator[tuple[str, str]]:
-    if re.search(r"\bINSERT OR REPLACE\b|^REPLACE INTO\b", statement.plain, re.IGNORECASE):
+    if re.search(r"\bOR REPLACE\b|\bREPLACE INTO\b", statement.plain, re.IGNORECASE):
         yield "or-replace", statement.plain[:60]
 
 
@@ -211,7 +211,7 @@ def _difference(before: Objects, after: Objects) -> str:
 def _indexes(connection: sqlite3.Connection, step: Migration, before: Objects, up: Objects) -> Iterator[Finding]:
     """Look for foreign keys of new tables that no index begins with."""
     for kind, table in up:
-        if kind != "table" or (kind, table) in before:
+        if kind != "table" or before.get((kind, table)) == up[kind, table]:
             continue
         firsts = {
             connection.execute("SELECT name FROM pragma_index_info(?) WHERE seqno = 0", (row[0],)).fetchone()[0]
