@@ -6,102 +6,15 @@ reserved name: a member is there if its column is not NULL or `extra` has it; an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from .codecs import CODECS, UNBINDABLE, Codec, from_json, key_text
-from .pack import DOCUMENT, KEY, VALUE, Child, Column, Derived, Document, Part
+from .derived import derive
+from .fields import Fields
+from .pack import DOCUMENT, KEY, VALUE, Child, Document, Part
 from .values import dumps
-
-
-class Split(NamedTuple):
-    """An object taken apart: a value for each column, the rest as JSON text, the order if it is unusual."""
-
-    columns: dict[str, Any]
-    extra: str | None
-    members: str | None
-    lists: dict[str, list[dict[str, Any]]]
-
-
-class Fields:
-    """Takes objects apart into columns, `extra` and `members`, and puts them together again."""
-
-    def __init__(
-        self,
-        columns: Mapping[str, Column],
-        echo: tuple[str, ...] = (),
-        lists: tuple[str, ...] = (),
-        keys: tuple[str, ...] = (),
-    ) -> None:
-        self._columns = [
-            (name, column.member, CODECS[column.codec])
-            for name, column in columns.items()
-            if column.member not in (KEY, VALUE, DOCUMENT)
-        ]
-        self._echo, self._lists, self._keys = echo, lists, frozenset(keys)
-        self._usual = (*echo, *(member for _, member, _ in self._columns), *lists)
-
-    def apart(self, value: dict[str, Any], name: str | None) -> Split:
-        """Take an object apart; a key column holds the value's text even where the value does not fit."""
-        extra = dict(value)
-        columns: dict[str, Any] = {}
-        lists: dict[str, list[dict[str, Any]]] = {}
-        for column, member, codec in self._columns:
-            columns[column] = fitting = codec.fit(value.get(member))
-            if fitting is not None:
-                del extra[member]
-            elif column in self._keys:
-                columns[column] = key_text(value.get(member))
-        for member in self._echo:
-            if name is not None and value.get(member) == name:
-                del extra[member]
-        for member in self._lists:
-            if is_rows(value.get(member)):
-                lists[member] = extra.pop(member)
-        members = None if self._is_usual(value, extra) else dumps(list(value))
-        return Split(columns, dumps(extra) if extra else None, members, lists)
-
-    def together(self, row: Mapping[str, Any], lists: Mapping[str, list[Any]], name: str | None) -> dict[str, Any]:
-        """Put an object together again from a row (by column name) and its lists."""
-        extra = _object(row["extra"])
-        members = _names(row["members"])
-        found: dict[str, Any] = {}
-        for member in self._echo:
-            if member not in extra and (members is None or member in members):
-                found[member] = name
-        for column, member, codec in self._columns:
-            kept = column in self._keys and key_text(extra.get(member)) == row[column]
-            if row[column] is not None and not kept:
-                found[member] = codec.back(row[column])
-        found.update((member, rows) for member, rows in lists.items() if rows)
-        usual = (member for member in self._usual if member not in extra)
-        order = dict.fromkeys((*(members or ()), *usual, *extra))
-        found = extra | found
-        return {member: found[member] for member in order if member in found}
-
-    def _is_usual(self, value: dict[str, Any], extra: dict[str, Any]) -> bool:
-        if any(member not in value for member in self._echo):
-            return False
-        usual = [member for member in self._usual if member in value and member not in extra]
-        return list(value) == [*usual, *extra]
-
-
-def _object(text: Any) -> dict[str, Any]:
-    value = from_json(text) if text is not None else {}
-    return value if isinstance(value, dict) else {}
-
-
-def _names(text: Any) -> list[str] | None:
-    value = from_json(text) if text is not None else None
-    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else None
-
-
-def is_rows(value: Any) -> bool:
-    """Tell whether a value can become child rows: a list of objects that is not empty."""
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,31 +187,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, str) and UNBINDABLE.search(value):
         return "a string with NUL or half a surrogate pair"
     return kinds.get(type(value), "a number")
-
-
-def derive(derived: Derived, value: Any) -> Any:
-    """Fill a derived column from the value of the column it is derived from."""
-    if not isinstance(value, str):
-        return None
-    match derived.by:
-        case "copy":
-            return value
-        case "lower":
-            # Python's lower() equals JavaScript's toLowerCase(); casefold and SQLite's lower() do not.
-            return value.lower()
-        case "singular":
-            return derived.names.get(value.lower(), value.lower())
-        case "base36-time":
-            return _creation_hint(value)
-    return None  # link: set in SQL, when the document it refers to is there
-
-
-def _creation_hint(identity: str) -> str | None:
-    """Decode the creation time that an id of the app begins with: eight base-36 digits of milliseconds."""
-    if not re.fullmatch(r"[0-9a-z]{9,14}", identity):
-        return None
-    milliseconds = int(identity[:8], 36)
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    if not 2015 <= moment.year <= 2040:  # noqa: PLR2004  an IMDb id (tt1375666) decodes to 2044
-        return None
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"

@@ -21,6 +21,7 @@ LAYERS: Final = [
     "values shapes stages report",
     "digest",
     "pack codecs",
+    "derived fields",
     "mapping record",
     "compare",
     "files",
@@ -38,7 +39,7 @@ OFFERED: Final = ["MigrateError", "Pack", "Site", "__version__"]
 PRINTING: Final = {"cli.main", "show.progress", "crash"}
 # Beside `files`, a file is opened for writing here only, and why.
 WRITING: Final = {
-    ("site", "Site.locked"): "the lock file says who holds it",
+    ("site", "_locked"): "the lock file says who holds it",
     ("moves.rehearsing", "_workplace"): "the lock file of a rehearsal's folder, which is removed with it",
     ("moves.rehearsing", "_sweep"): "the same lock, tried",
     ("engines.sqlite", "_look"): "an interrupted write is mended in a copy, in a temporary folder",

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from conftest import FIXTURES
@@ -288,7 +289,7 @@ def test_a_mapping_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
     def fails(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pack.Path, "read_text", fails)
+    monkeypatch.setattr(Path, "read_text", fails)
     with pytest.raises(BadPack, match=r"mapping\.toml cannot be read: Permission denied\."):
         pack.load(str(folder))
 
@@ -461,5 +462,5 @@ def test_no_pack_holds_code():
 
 
 def test_the_example_in_the_documentation_of_packs_is_one(tmp_path):
-    lines = re.findall(r"^    (.*)$", pack.__doc__ or "", re.MULTILINE)
+    lines = re.findall(r"^    (.*)$", pack.model.__doc__ or "", re.MULTILINE)
     assert pack.load(str(write(tmp_path / "own", "\n".join(lines)))).name == "Shelf"
