@@ -16,6 +16,12 @@ def pack(path: Path, up: str, down: str = "", *, first: str = FIRST) -> Path:
     (path / "0001_films.down.sql").write_text("DROP TABLE films;\n")
     (path / "0002_more.up.sql").write_text(up)
     (path / "0002_more.down.sql").write_text(down)
+    return reviewed(path)
+
+
+def reviewed(path: Path) -> Path:
+    """Write the history for the migrations as they are."""
+    folder.write_integrity(path, folder.read_loosely(path))
     return path
 
 
@@ -103,8 +109,99 @@ def test_a_guarded_trigger_is_no_finding(tmp_path):
     assert lint(pack(tmp_path, up, "DROP TRIGGER t;")) == []
 
 
+STAMP = "BEGIN UPDATE films SET year = 1 WHERE id = NEW.id; END;"
+DISGUISES = {  # the same mistakes, spelled so that a hasty eye overlooks them
+    'ALTER TABLE films RENAME TO "my films";': ["rename: films"],
+    'CREATE TABLE "my list" (x); DROP TABLE "my list";': ["drop-table: my list"],
+    "DROP TABLE main.films;": ["drop-table: films"],
+    'DROP TABLE "main"."films";': ["drop-table: films"],
+    "DROP TABLE [films];": ["drop-table: films"],
+    'ALTER TABLE films ADD COLUMN "my year" TEXT NOT NULL;': ["not-null: films.my year"],
+    "ALTER TABLE films ADD year2 TEXT NOT NULL DEFAULT NULL;": ["not-null: films.year2"],
+    "ALTER TABLE main.films DROP COLUMN `year`;": ["drop-column: films.year"],
+    "CREATE UNIQUE INDEX main.[by title] ON `films`(title);": ["unique: by title on films"],
+    f"CREATE TEMP TRIGGER t AFTER UPDATE ON main.films {STAMP}": ["unguarded-trigger: t"],
+    f"CREATE TEMPORARY TRIGGER t UPDATE ON films {STAMP}": ["unguarded-trigger: t"],
+    f'CREATE TRIGGER main."my t" AFTER UPDATE OF "title", year ON films {STAMP}': ["unguarded-trigger: my t"],
+    f"CREATE TRIGGER t AFTER UPDATE ON films WHEN 1 {STAMP}": ["unguarded-trigger: t"],
+    f"CREATE TRIGGER t AFTER UPDATE ON films WHEN 'a\nb' <> '' {STAMP}": ["unguarded-trigger: t"],
+    'CREATE TRIGGER t UPDATE ON films BEGIN UPDATE OR IGNORE "Films" SET year = 1; END;': ["unguarded-trigger: t"],
+    'CREATE TABLE b ("air date" DATE);': ["numeric-affinity: air date DATE"],
+    "CREATE TABLE b (x DECIMAL(10, 2), y NUMERIC);": [
+        "numeric-affinity: x DECIMAL(10, 2)",
+        "numeric-affinity: y NUMERIC",
+    ],
+    'CREATE TEMP TABLE b (at "DateTime");': ["numeric-affinity: at DateTime"],
+    "CREATE TABLE b AS SELECT CAST(title AS DECIMAL) AS x FROM films;": ["numeric-affinity: x NUM"],
+    "ALTER TABLE films ADD COLUMN price MONEY;": ["numeric-affinity: price MONEY"],
+    "CREATE UNIQUE INDEX IF NOT EXISTS one ON films(id);": [
+        "if-exists: CREATE UNIQUE INDEX IF NOT EXISTS",
+        "unique: one on films",
+    ],
+    'CREATE TABLE b (film TEXT REFERENCES films(id)); CREATE INDEX "by" ON b(lower(film));': [
+        "foreign-key-index: b.film"
+    ],
+}
+
+
+@pytest.mark.parametrize("up", DISGUISES)
+def test_another_spelling_hides_no_mistake(up, tmp_path):
+    found = [f for f in lint(pack(tmp_path, up)) if f.rule not in ("not-inverse", "broken")]
+    assert sorted(f"{f.rule}: {f.what}" for f in found) == DISGUISES[up]
+
+
+HARMLESS = {
+    "CREATE TABLE b (at TEXT, n BIGINT, r DOUBLE, c VARCHAR(9), z BLOB, any);": "DROP TABLE b;",
+    "CREATE TABLE b (x ANY, y TEXT) STRICT;": "DROP TABLE b;",
+    "CREATE TABLE b (note TEXT DEFAULT 'only IF EXISTS, DATE, DROP TABLE films');": "DROP TABLE b;",
+    "CREATE TABLE b (id INTEGER PRIMARY KEY REFERENCES films(id));": "DROP TABLE b;",
+    f"CREATE TRIGGER t AFTER UPDATE ON films WHEN NEW.year IS NULL {STAMP}": "DROP TRIGGER t;",
+    "CREATE TRIGGER t AFTER UPDATE ON films BEGIN SELECT 'UPDATE'; END;": "DROP TRIGGER t;",
+    "CREATE TEMP TRIGGER t AFTER UPDATE ON main.films BEGIN SELECT 1; END;": "DROP TRIGGER t;",
+    "ALTER TABLE films ADD COLUMN \"my year\" TEXT NOT NULL DEFAULT '';": 'ALTER TABLE films DROP COLUMN "my year";',
+    'CREATE TABLE b ("my film" TEXT REFERENCES films(id)); CREATE INDEX i ON b("my film");': "DROP TABLE b;",
+}
+
+
+@pytest.mark.parametrize("up", HARMLESS)
+def test_what_only_looks_like_a_mistake_is_no_finding(up, tmp_path):
+    assert [str(finding) for finding in lint(pack(tmp_path, up, HARMLESS[up]))] == []
+
+
+ALLOWED = "-- lint: allow numeric-affinity because it is a test\n-- lint: allow foreign-key-index because it is small\n"
+
+
+def test_a_fault_is_found_in_the_step_that_brings_it_only(tmp_path):
+    first = f"{FIRST}CREATE TABLE b (film TEXT REFERENCES films(id), {ALLOWED} at DATE);"
+    pack(tmp_path, "ALTER TABLE b ADD COLUMN x TEXT;", "ALTER TABLE b DROP COLUMN x;", first=first)
+    (tmp_path / "0001_films.down.sql").write_text("DROP TABLE b; DROP TABLE films;\n")
+    assert [str(finding) for finding in lint(reviewed(tmp_path))] == []
+
+
+def test_a_fault_is_allowed_at_the_table_that_has_it(tmp_path):
+    up = "CREATE TABLE a (at TEXT);\nCREATE TABLE b (\n  at DATE -- lint: allow numeric-affinity because it is a test\n);"
+    assert lint(pack(tmp_path, up, "DROP TABLE a; DROP TABLE b;")) == []
+
+
+def test_a_reason_that_is_missing_is_found_once(tmp_path):
+    up = "CREATE TABLE b (film TEXT REFERENCES films(id)); -- lint: allow foreign-key-index"
+    assert [finding.rule for finding in lint(pack(tmp_path, up, "DROP TABLE b;"))] == ["allow-without-reason"]
+
+
+def test_migrations_without_a_history_are_a_finding(tmp_path):
+    (pack(tmp_path, "CREATE TABLE a (x);", "DROP TABLE a;") / "history.sum").unlink()
+    assert [str(finding) for finding in lint(tmp_path)] == [
+        f"{tmp_path.name}:1: no-history: {tmp_path}/history.sum is missing: a change after the review goes unseen. "
+        "Write it with `schema lint --write`."
+    ]
+
+
+def test_a_ladder_without_migrations_needs_no_history(tmp_path):
+    assert lint(tmp_path) == []
+
+
 def test_every_rule_has_a_case():
-    assert set(RULES) == {*CASES, "missing-down", "allow-without-reason", "integrity"}
+    assert set(RULES) == {*CASES, "missing-down", "allow-without-reason", "integrity", "no-history"}
 
 
 @pytest.mark.parametrize("engine", ["schema/mediaos/sqlite", "fixtures/packs/shelf/sqlite"])

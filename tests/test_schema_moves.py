@@ -428,7 +428,7 @@ def test_contract_steps_name_the_rows_that_stand_against_them(tmp_path):
     with pytest.raises(Refused) as error:
         moves.up(site, contract=True)
     first, *rows = error.value.message.splitlines()
-    assert first == f"contract/0001_unique_emails cannot be applied, {len(rows)} rows stand against it:"
+    assert first == f"contract/0001_unique_emails cannot be applied, {len(rows)} rows in its way:"
     assert len(rows) == len(error.value.facts["offenders"]) >= 2
     assert moves.status(site).contract.applied == []
 

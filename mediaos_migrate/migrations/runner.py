@@ -63,27 +63,33 @@ class Loss:
 
     def __str__(self) -> str:
         if not self.table:
-            return f"{self.count:,} rows that it changes or deletes itself"
-        what = f"{self.count:,} rows of {self.table}"
-        return what if self.column is None else f"{self.count:,} values of {self.table}.{self.column}"
+            return f"{_many(self.count, 'row')} that it changes or deletes itself"
+        if self.column is None:
+            return f"{_many(self.count, 'row')} of {self.table}"
+        return f"{_many(self.count, 'value')} of {self.table}.{self.column}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def applied(connection: Connection, ladder: Ladder = Ladder.EXPAND) -> list[Applied]:
-    """Return the steps that the database has taken on a ladder, in order."""
+    """Return the steps that the database has taken on a ladder, in order; raises NeedsPerson when one is gone."""
     rows = connection.execute(
         "SELECT number, name, checksum, up, down, down_checksum, verify, ladder, applied_at FROM _mm_migrations "
         "WHERE ladder = ? ORDER BY number",
         (ladder,),
     )
-    return [Applied(**{**dict(row), "ladder": Ladder(row["ladder"])}) for row in rows]
+    taken = [Applied(**{**dict(row), "ladder": Ladder(row["ladder"])}) for row in rows]
+    if [step.number for step in taken] != list(range(1, len(taken) + 1)):
+        numbers = ", ".join(f"{step.number:04d}" for step in taken)
+        raise NeedsPerson(f"The ledger has a gap: it holds {numbers}.", "Restore a backup of the database.")
+    return taken
 
 
 def history(connection: Connection, migrations: Sequence[Migration], ladder: Ladder = Ladder.EXPAND) -> History:
     """Hold what a database has taken against a pack's migrations."""
     taken = applied(connection, ladder)
-    if [step.number for step in taken] != list(range(1, len(taken) + 1)):
-        numbers = ", ".join(f"{step.number:04d}" for step in taken)
-        raise NeedsPerson(f"The ledger has a gap: it holds {numbers}.", "Restore a backup of the database.")
     pairs = list(zip(taken, migrations, strict=False))
     changed = [(old, new) for old, new in pairs if old.checksum != new.checksum or old.name != new.name]
     return History(taken, list(migrations[len(taken) :]), changed, taken[len(migrations) :])
@@ -180,7 +186,7 @@ def refuse_offenders(connection: Connection, migration: Migration) -> None:
         some = "\n".join(f"  {row}" for row in offenders[:20])
         rest = f"\n  and {len(offenders) - 20} more" if len(offenders) > 20 else ""  # noqa: PLR2004
         raise Refused(
-            f"{migration} cannot be applied, {len(offenders)} rows stand against it:\n{some}{rest}",
+            f"{migration} cannot be applied, {_many(len(offenders), 'row')} in its way:\n{some}{rest}",
             "Change them in the app, migrate again, and try once more.",
             offenders=offenders[:200],
         )
@@ -204,16 +210,21 @@ def down(connection: Connection, to: int, ladder: Ladder = Ladder.EXPAND) -> lis
 
 
 def above(connection: Connection, to: int, ladder: Ladder = Ladder.EXPAND) -> list[Applied]:
-    """Return the steps above a number, the last one first; raises UsageError for an impossible one."""
+    """Return the steps above a number, the last one first.
+
+    Raises UsageError for an impossible one, NeedsPerson when a way back is not the one that was written down.
+    """
     taken = applied(connection, ladder)
     if not 0 <= to <= len(taken):
         raise UsageError(f"The schema cannot go down to {to}.", f"It is at {len(taken)}.")
-    return taken[to:][::-1]
+    steps = taken[to:][::-1]
+    for step in steps:
+        if step.tampered:
+            raise NeedsPerson(f"The way back of {step} was changed in the ledger.", "Restore a backup of the database.")
+    return steps
 
 
 def _take_back(connection: Connection, step: Applied) -> None:
-    if step.tampered:
-        raise NeedsPerson(f"The way back of {step} was changed in the ledger.", "Restore a backup of the database.")
     _run(connection, step.down)
     connection.execute("DELETE FROM _mm_migrations WHERE ladder = ? AND number = ?", (step.ladder, step.number))
 
