@@ -11,7 +11,7 @@ import pytest
 from conftest import FIXTURES, KEY
 from inside import OTHER_KEY, command
 
-from mediaos_migrate.moves import doctor
+from mediaos_migrate.moves import doctor, room
 
 BROKEN = FIXTURES / "broken"
 
@@ -140,7 +140,7 @@ def test_a_network_file_system_is_a_warning(clean, monkeypatch):
 
 
 def test_too_little_disk_is_an_error(clean, monkeypatch):
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
     told = command("doctor", "--data", clean, "--json")
     assert (told.code, [f["code"] for f in told.json["findings"] if f["level"] == "error"]) == (4, ["disk"])
 
@@ -162,8 +162,37 @@ def test_a_migration_that_would_fill_the_disk_is_refused_before_anything_is_writ
     (small_disk / "library.json").write_text(json.dumps({"items": items}))
     assert command("doctor", "--data", small_disk).code == 4
     told = command("migrate", "--data", small_disk, "--json")
-    assert (told.code, told.json["error"]["message"].split(" ")[:3]) == (4, ["The", "disk", "has"])
+    assert (told.code, told.json["error"]["message"].split(" ")[:3]) == (4, ["The", "disk", "of"])
     assert [path.name for path in small_disk.iterdir()] == ["library.json"]
+
+
+def test_the_disk_of_the_database_counts_too(small_disk, tmp_path):
+    data, database = tmp_path / "data", small_disk / "new.db"
+    data.mkdir()
+    items = [{"id": f"f{n}", "kind": "movie", "title": f"Film {n}"} for n in range(12000)]
+    (data / "library.json").write_text(json.dumps({"items": items}))
+    for verb in ("doctor", "migrate"):
+        told = command(verb, "--data", data, "--db", database)
+        assert (told.code, f"The disk of {small_disk} has" in told.out + told.err) == (4, True)
+    assert not database.exists()
+    assert command("migrate", "--data", data).code == 0
+
+
+def test_a_rehearsal_that_would_fill_its_disk_is_refused(small_disk, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    items = [{"id": f"f{n}", "kind": "movie", "title": f"Film {n}"} for n in range(12000)]
+    (data / "library.json").write_text(json.dumps({"items": items}))
+    told = command("rehearse", "--data", data, "--work", small_disk)
+    assert (told.code, told.err.splitlines()[-1]) == (4, "Name a folder on a larger disk with --work.")
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("inside", [".", "work", ".mediaos-migrate/work"])
+def test_a_rehearsal_never_works_in_the_data_folder(clean, inside):
+    told = command("rehearse", "--data", clean, "--work", clean / inside)
+    assert (told.code, told.err.splitlines()[-1].endswith("Name another with --work.")) == (4, True)
+    assert not (clean / inside / "data").exists()
 
 
 def test_a_disk_that_fills_up_loses_nothing(small_disk, monkeypatch):
@@ -172,7 +201,8 @@ def test_a_disk_that_fills_up_loses_nothing(small_disk, monkeypatch):
     (small_disk / "library.json").write_text(json.dumps({"items": items}))
     before = (small_disk / "library.json").read_bytes()
     (small_disk / "ballast").write_bytes(b"x" * 500_000)
-    monkeypatch.setattr("mediaos_migrate.moves.migrating.DATABASE_FACTOR", 0)
+    monkeypatch.setattr(room, "BACKUP", 0)
+    monkeypatch.setattr(room, "DATABASE", 0)
     told = command("migrate", "--data", small_disk)
     assert (told.code, "disk is full" in told.err) == (1, True)
     assert (small_disk / "library.json").read_bytes() == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +9,13 @@ from typing import Any
 
 from .. import anomalies
 from ..engines.sqlite import network_file_system
-from ..errors import MigrateError
+from ..errors import MigrateError, Refused
 from ..report import SILENT, Progress
 from ..site import Site, parts
-from . import preflight
-from .migrating import Known, remembered
+from . import preflight, room
+from .migrating import Known, new_bytes, remembered
 from .preflight import Options, Survey
+from .room import Room
 
 _FIXED_IN = (3, 51, 3)  # SQLite's "WAL reset" bug: two writers at one instant, very rare
 
@@ -70,18 +70,23 @@ def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagn
     ]
     key = dict(preflight.key_report(site, surveys))
     findings += [*_key_findings(site, key), *_place_findings(site)]
-    needed = 3 * sum(seen.size for seen in surveys)
-    free = shutil.disk_usage(site.data).free
-    if needed > free:
-        findings.append(
-            Finding("error", "disk", str(site.data), f"{free:,} bytes are free, {needed:,} needed.", "Free space.")
-        )
+    disks = room.for_migration(site, new_bytes(surveys, known.documents))
+    findings += _disk_findings(disks)
     unmapped = site.unmapped()
     findings += [
         Finding("note", "unmapped", name, f"{site.pack.name}'s pack does not know it; it stays where it is.")
         for name in unmapped
     ]
-    return Diagnosis(findings, surveys, unmapped, key, free, needed)
+    tightest = min(disks, key=lambda disk: disk.free - disk.needed)
+    return Diagnosis(findings, surveys, unmapped, key, tightest.free, sum(disk.needed for disk in disks))
+
+
+def _disk_findings(disks: list[Room]) -> Iterator[Finding]:
+    for disk in disks:
+        try:
+            disk.check()
+        except Refused as error:
+            yield _error(str(disk.place), error)
 
 
 def _error(where: str, error: MigrateError) -> Finding:

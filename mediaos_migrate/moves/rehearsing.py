@@ -20,6 +20,7 @@ from ..ledger import Ledger
 from ..migrations import Ladder
 from ..report import SILENT, Progress
 from ..site import Site
+from . import room
 from .exporting import Exported, export_from
 from .migrating import Migration, look, migrate
 from .preflight import Options
@@ -58,7 +59,11 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
     `work` is the folder for the copy (default: the temporary folder). Raises what `migrate` would raise.
     """
     started = time.perf_counter()
-    look(site, options, Migration())
+    surveys = look(site, options, Migration())
+    if work and site.data.resolve() in (work.resolve(), *work.resolve().parents):
+        raise Refused(f"{work} lies in the data folder, which a rehearsal leaves alone.", "Name another with --work.")
+    size = sum(seen.size for seen in surveys) + (site.db.stat().st_size if site.db.exists() else 0)
+    room.for_rehearsal(work or Path(tempfile.gettempdir()), size).check("Name a folder on a larger disk with --work.")
     with _workplace(work) as folder:
         progress.step("copy", "the site")
         copy = copy_site(site, folder)
