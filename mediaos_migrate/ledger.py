@@ -35,6 +35,8 @@ CREATE TABLE _mm_quarantine (
   position INTEGER, offset INTEGER NOT NULL, reason TEXT NOT NULL, raw NOT NULL, raw_state TEXT NOT NULL,
   at TEXT NOT NULL);
 CREATE INDEX _mm_quarantine_order ON _mm_quarantine (document, part, position);
+CREATE INDEX _mm_quarantine_pointer ON _mm_quarantine (document, pointer);
+CREATE INDEX _mm_quarantine_name ON _mm_quarantine (document, name) WHERE name IS NOT NULL;
 CREATE TABLE _mm_evidence (
   id INTEGER PRIMARY KEY, document TEXT NOT NULL, verdict TEXT NOT NULL, epoch INTEGER NOT NULL, digest TEXT,
   report TEXT NOT NULL, at TEXT NOT NULL);
@@ -201,6 +203,24 @@ class Ledger:
         for row in rows:
             name = None if row["name"] is None else loads(row["name"])
             yield Quarantined(**{**dict(row), "name": name})
+
+    def held_counts(self) -> dict[str, int]:
+        """Count the quarantined records of each document that has any."""
+        rows = self._db.execute("SELECT document, count(*) FROM _mm_quarantine GROUP BY document")
+        return {document: int(count) for document, count in rows}
+
+    def held_at(self, document: str, pointer: str) -> int | None:
+        """Return the position of the quarantined record that stood at a place in its file."""
+        return self._held(document, "pointer = ?", pointer)
+
+    def held_as(self, document: str, name: str) -> int | None:
+        """Return the position of the quarantined record that had a name in its map."""
+        return self._held(document, "name = ?", quoted(name))
+
+    def _held(self, document: str, where: str, what: str) -> int | None:
+        sql = f"SELECT coalesce(position, 0) FROM _mm_quarantine WHERE document = ? AND {where} ORDER BY id DESC"
+        row = self._db.execute(sql, (document, what)).fetchone()
+        return None if row is None else int(row[0])
 
     def stages(self) -> dict[str, Stage]:
         """Return the stage of each document that has left the first one."""

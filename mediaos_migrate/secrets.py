@@ -28,6 +28,7 @@ _SALT: Final = 32
 _IV: Final = 16
 _TAG: Final = 16
 _ROUNDS: Final = 100_000
+_DERIVED: Final = 4096  # ciphers kept, one for each salt: a derivation takes some 20 ms
 _SHORTEST: Final = _SALT + _IV + _TAG + 1
 SHORTEST_KEY: Final = 32
 _ALPHABET = re.compile(r"[A-Za-z0-9+/_-]")
@@ -35,6 +36,13 @@ _ALPHABET = re.compile(r"[A-Za-z0-9+/_-]")
 _CREDENTIAL_IN_URL = re.compile(
     r"(?:[?&;]|%3F|%26)(?:[\w.-]*(?:key|pass|token|auth|secret|password|passwd|pwd)|r)(?:=|%3D)[^&#]"
     r"|://[^/?#@\s:]*:[^/?#@\s]+@",
+    re.IGNORECASE,
+)
+
+# How credentials are called: tmdbApiKey, x-api-key, authToken, Authorization, but not `keys`, `key` or `tokens`.
+_SECRET_NAME = re.compile(
+    r"(?:pass(?:word|wd|phrase|code|key)|pwd|secret|token|authorization|cookie|credentials?"
+    r"|(?:api|access|private|auth|session|encryption|tmdb|subtitles)[-_ ]?key)\b",
     re.IGNORECASE,
 )
 
@@ -109,6 +117,8 @@ class Vault:
 
     def _cipher(self, salt: bytes) -> AESGCM:
         if salt not in self._derived:
+            if len(self._derived) >= _DERIVED:
+                del self._derived[next(iter(self._derived))]
             key = hashlib.pbkdf2_hmac("sha256", (self._key or "").encode(), salt, _ROUNDS)
             self._derived[salt] = AESGCM(key)
         return self._derived[salt]
@@ -126,10 +136,10 @@ class Vault:
         )
 
     def veil(self, part: Part, value: Any) -> Any:
-        """Hide a record to be shown: its secrets, and what stands where an object with secrets belongs."""
+        """Hide a record to be shown: its secrets, what blocks the way to one, and what only looks like one."""
         for hidden in part.hidden:
             value = _veil_at(value, hidden.at, hidden.kind)
-        return self.hide(part, value)
+        return veil_named(self.hide(part, value))
 
     def store(self, part: Part, value: Any) -> tuple[Any, dict[str, str]]:
         """Return a record as the table holds it, and the state of each of its secrets by path."""
@@ -214,6 +224,26 @@ def _veil_at(value: Any, path: tuple[str, ...], kind: str) -> Any:
         return [_veil_at(item, path[1:], kind) for item in value]
     blocked = path and isinstance(value, str | list)
     return Secret(value) if blocked and not _harmless(value, kind) else value
+
+
+def named_like_secret(text: str) -> bool:
+    """Tell whether a member's name, or a text with members in it, speaks of a credential."""
+    return bool(_SECRET_NAME.search(text))
+
+
+def veil_named(value: Any) -> Any:
+    """Copy a value with everything hidden that is named like a credential or has the form of one."""
+    match value:
+        case dict():
+            return {
+                name: Secret(item) if named_like_secret(name) and not _harmless(item, "secret") else veil_named(item)
+                for name, item in value.items()
+            }
+        case list():
+            return [veil_named(item) for item in value]
+        case str() if has_credential(value) or looks_sealed(value):
+            return Secret(value)
+    return value
 
 
 def _harmless(value: Any, kind: str) -> bool:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self, TextIO
@@ -26,6 +26,7 @@ from .stores.table import TableStore
 STATE_FOLDER: Final = ".mediaos-migrate"
 DATABASE: Final = "mediaos.db"
 ENGINE: Final = "sqlite"
+LOCK: Final = "lock"
 LOCK_PAUSE: Final = 0.05
 
 
@@ -101,7 +102,7 @@ class Site:
 
     def unmapped(self) -> list[str]:
         """Name everything in the data folder that no document of the pack stands for."""
-        ours = {self.state.name, *(self.db.name + suffix for suffix in ("", "-wal", "-shm", "-journal"))}
+        ours = {self.state.name, *(self.db.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock"))}
         known = ours | {document.file for document in self.pack.documents.values()}
         entries = sorted(entry for entry in self.data.iterdir() if entry.name not in known)
         leftovers = set(files.leftovers(self.data))
@@ -114,19 +115,19 @@ class Site:
         Raises Locked, naming who holds it since when.
         """
         files.make_folder(self.state, self.owner)
-        path = self.state / "lock"
-        with suppress(FileExistsError):
-            files.create(path, self.owner)
-        with path.open("r+", encoding="utf-8") as stream:
-            _take_lock(stream, wait)
-            stream.truncate(0)
-            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
-            stream.flush()
-            try:
-                yield
-            finally:
-                stream.truncate(0)
+        with ExitStack() as held:
+            for path in dict.fromkeys((self.state / LOCK, self._database_lock)):
+                held.enter_context(_locked(path, self.owner, wait))
+            yield
+
+    @property
+    def _database_lock(self) -> Path:
+        """Where runs meet that use one database for several data folders: beside the database."""
+        real = self.db.resolve()
+        if real.parent == self.data.resolve() or not real.parent.is_dir():
+            return self.state / LOCK
+        state = real.parent / STATE_FOLDER
+        return state / LOCK if state.is_dir() else real.with_name(f"{real.name}.{LOCK}")
 
     @contextmanager
     def writing(self, *, adopting: bool = False) -> Iterator[Connection]:
@@ -154,6 +155,22 @@ class Site:
     def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
         """Return the tables of a document's parts, by the part's name."""
         return {name: TableStore(connection, document, part, self.vault) for name, part in parts(document).items()}
+
+
+@contextmanager
+def _locked(path: Path, owner: tuple[int, int], wait: float) -> Iterator[None]:
+    with suppress(FileExistsError):
+        files.create(path, owner)
+    with path.open("r+", encoding="utf-8") as stream:
+        _take_lock(stream, wait)
+        stream.truncate(0)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
+        stream.flush()
+        try:
+            yield
+        finally:
+            stream.truncate(0)
 
 
 def _take_lock(stream: TextIO, wait: float) -> None:

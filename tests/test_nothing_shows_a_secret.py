@@ -230,6 +230,26 @@ def test_no_damaged_file_shows_a_secret(tmp_path, damage, key, form):
     assert shown(*said) == set()
 
 
+UNNAMED = {
+    "settings": {"tmdbApiKey": WORD, "headers": {"Authorization": WORD}, "proxy": f"http://me:{WORD}@proxy.example"},
+    "downloaders": {"qbittorrent": {"token": WORD, "x-api-key": [WORD], "cookie": NUMBER}, "nzbget": WORD},
+    "library": {"items": [{"id": "one", "accessToken": WORD}, {"accessToken": WORD}, {"page": f"x?token={WORD}"}]},
+}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_what_only_looks_like_a_credential_is_not_shown_either(tmp_path, form):
+    put(tmp_path / "data", **UNNAMED)
+    at = [*form, "--data", tmp_path / "data"]
+    assert command("migrate", *at).code == 0
+    asked = [("show", *place) for place in (["settings", "settings"], ["downloaders", "qbittorrent"])]
+    asked += [("show", "downloaders", "nzbget"), ("show", "library", "one")]
+    asked += [("quarantine", "show", "1"), ("quarantine", "show", "2"), ("quarantine", "list")]
+    for each in asked:
+        told = command(*each, *at)
+        assert (told.code, shown(told.out, told.err)) == (0, set()), each
+
+
 # ── our own mistakes ──
 
 

@@ -307,7 +307,14 @@ def test_a_long_link_with_a_key_is_no_envelope_that_the_key_should_open(folder):
     link = "https://nzb.example/" + "long/" * 30 + "get?apikey=" + "s" * 20
     put(folder, grabs={"movie:1": {"kind": "movie", "id": "1", "link": link}})
     told = command("migrate", "--data", folder, "--json", key=KEY)
-    assert told.json["key"] == {"given": True, "looks-sealed": 0, "opened": 0, "plain": 1, "fits": True}
+    assert told.json["key"] == {
+        "given": True,
+        "looks-sealed": 0,
+        "opened": 0,
+        "plain": 1,
+        "fits": True,
+        "clear_text": False,
+    }
 
 
 def test_a_second_key_does_not_seal_beside_the_first(folder):
@@ -666,3 +673,27 @@ def test_the_pack_of_mediaos_names_every_secret():
         ("settings", "openSubtitlesApiKey"),
         ("metadata", "tmdb", "apiKey"),
     }
+
+
+def test_a_value_that_was_changed_without_the_key_never_leaves_stale(site_folder, tmp_path):
+    command("migrate", "--data", site_folder, key=KEY)
+    text = (site_folder / "settings.json").read_text().replace(PLAIN_KEY, "another-subtitle-key")
+    (site_folder / "settings.json").write_text(text)
+    told = command("migrate", "--data", site_folder, "--json")
+    assert (told.code, told.document("settings")["unverifiable"]) == (5, ["settings"])
+    for key in (None, KEY):
+        told = command("export", "--to", tmp_path / "out", "--data", site_folder, "--json", key=key)
+        assert (told.code, told.json["error"]["type"], (tmp_path / "out").exists()) == (4, "NeedsKey", False)
+    assert command("migrate", "--data", site_folder, key=KEY).code == 0
+    assert command("export", "--to", tmp_path / "out", "--data", site_folder, key=KEY).code == 0
+    assert (tmp_path / "out" / "settings.json").read_text() == text
+
+
+def test_torn_text_that_is_not_utf8_is_sealed_too(folder, vault):
+    path = folder / "downloaders.json"
+    path.write_bytes(b'{"a": {"enabled": true}, "b": {"password": "deep-secret-\xff')
+    assert command("migrate", "--data", folder, "--salvage", key=KEY).code == 0
+    assert b"deep-secret" not in (folder / "mediaos.db").read_bytes()
+    with sqlite3.connect(folder / "mediaos.db") as database:
+        (sealed,) = database.execute("SELECT raw FROM _mm_quarantine").fetchone()
+    assert vault.open(sealed).encode("utf-8", "surrogateescape") == b'"b": {"password": "deep-secret-\xff'

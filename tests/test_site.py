@@ -253,6 +253,24 @@ def test_a_lock_file_that_a_killed_run_left_is_free(site_folder):
         pass
 
 
+def test_two_data_folders_never_write_one_database_at_once(site_folder, tmp_path):
+    other, elsewhere = tmp_path / "other", tmp_path / "elsewhere.db"
+    other.mkdir()
+    for database in (elsewhere, site_folder / "mediaos.db"):
+        with Site.open(site_folder, database).locked(), pytest.raises(Locked), Site.open(other, database).locked():
+            pass
+        with Site.open(other, database).locked(), pytest.raises(Locked), Site.open(site_folder, database).locked():
+            pass
+
+
+def test_one_site_is_locked_once_whatever_its_folder_is_called(site_folder, tmp_path):
+    (tmp_path / "link").symlink_to(site_folder)
+    with Site.open(tmp_path / "link").locked(), pytest.raises(Locked), Site.open(site_folder).locked():
+        pass
+    with Site.open(site_folder, tmp_path / "link" / "mediaos.db").locked():
+        pass
+
+
 # ── from Python ──
 
 

@@ -14,6 +14,7 @@ from .damage import damaged
 from .faults import Fault, twice
 from .scanner import Cursor
 
+PART: Final = 2**20  # what salvage leaves over is kept in parts of so many bytes
 VALUES: Final = frozenset('{["-0123456789tfn')  # how a value may begin
 
 
@@ -56,7 +57,7 @@ class Reading:
                 self._leave(cursor, fault)
             hashing.drain()
             self.digest, self.size = hashing.digest, hashing.size
-        self.rest = [Rest(r.start, r.stop if r.stop >= 0 else self.size, r.kind, r.reason) for r in self.rest]
+        self.rest = [part for rest in self.rest for part in _in_parts(rest, self.size)]
 
     def check(self) -> None:
         """Read to the end for the sake of the checks, the digest and the size."""
@@ -145,6 +146,13 @@ class Reading:
             return entry
         self.rest.append(Rest(head, cursor.offset, fault.kind, fault.found))
         return None
+
+
+def _in_parts(rest: Rest, size: int) -> Iterator[Rest]:
+    """Cut what was left over into parts that fit into memory; a stop below 0 is the end of the file."""
+    stop = rest.stop if rest.stop >= 0 else size
+    for start in range(rest.start, max(stop, rest.start + 1), PART):
+        yield Rest(start, min(start + PART, stop), rest.kind, rest.reason)
 
 
 def _spoilt(cursor: Cursor) -> Fault | None:

@@ -8,6 +8,7 @@ from heapq import merge
 from pathlib import Path
 
 from .. import backup, files
+from ..digest import Hashes
 from ..documents.style import Style
 from ..documents.writer import LAST, Content, Identity, Patch, Want, write
 from ..engines.sqlite import Connection
@@ -68,9 +69,12 @@ class Export:
         self._entry = self._ledger.document(document.name) or Entry(document.name, document.file, SKIPPED)
         self._stores = site.stores(connection, document) if self._entry.state in (PRESENT, DAMAGED) else {}
         self._envelope = _envelope(self._entry.envelope)
-        held = list(self._ledger.quarantined(document.name))
-        self._held = {item.pointer: item.position or 0 for item in held}
-        self._named = {item.name: item.position or 0 for item in held if item.name is not None}
+        self._pointers, self._names = Hashes(), Hashes()  # of what is in quarantine
+        for item in self._ledger.quarantined(document.name):
+            self._pointers.add(item.pointer)
+            self._names.add(item.name)
+        self._pointers.sort()
+        self._names.sort()
 
     @property
     def file(self) -> str:
@@ -83,7 +87,13 @@ class Export:
         return not self._stores
 
     def check_key(self) -> None:
-        """Raise NeedsKey when something of this document was sealed by us and nothing opens it."""
+        """Raise NeedsKey when something of this document was sealed by us and nothing opens it, or may be stale."""
+        if self._entry.state in (PRESENT, DAMAGED) and self._entry.digest is None:
+            raise NeedsKey(
+                f"{self._document.file} changed while there was no key; what is sealed in the database may be stale.",
+                f"Give the key ({self._site.pack.key_variable} or --key-file) to `mediaos-migrate migrate` first.",
+                document=self._document.name,
+            )
         for name, store in self._stores.items():
             if not store.part.hidden:
                 continue
@@ -190,19 +200,25 @@ class Export:
         if piece.name is not None:
             return (piece.name,)
         place = pointer(self._document.under, index)
-        if place in self._held:
+        if self._held(place) is not None:
             return ("#", place)
         try:
             return Mapper(self._document, self._document.records).key_of(None, piece.value)
         except NoKey:
             return ("#", place)
 
+    def _held(self, place: str) -> int | None:
+        return self._ledger.held_at(self._document.name, place) if place in self._pointers else None
+
+    def _held_as(self, name: str) -> int | None:
+        return self._ledger.held_as(self._document.name, name) if name in self._names else None
+
     def place(self, identity: Identity) -> int | None:
         """Return where a record stands now, or None when it is gone."""
-        if identity[:1] == ("#",) and identity[-1] in self._held:
-            return self._held[identity[-1]]
-        if identity[0] in self._named:
-            return self._named[identity[0]]
+        held = self._held(identity[-1]) if identity[0] == "#" else None
+        held = self._held_as(identity[0]) if held is None else held
+        if held is not None:
+            return held
         if identity[0] in (name for _, name in self._envelope.empty):
             return LAST
         return self._stores[RECORDS].place(identity)

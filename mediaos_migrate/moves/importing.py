@@ -21,7 +21,7 @@ from ..shapes import Shape
 from ..site import Site, parts
 from ..stores.file import RECORDS, Envelope, FileStore
 from ..stores.table import BATCH, TableStore
-from ..values import Secret, dumps, reveal
+from ..values import Secret, dumps, locked, reveal
 from .preflight import Survey
 
 
@@ -69,6 +69,16 @@ def import_document(site: Site, connection: Connection, survey: Survey, progress
     return books
 
 
+def refuse_strangers(site: Site, connection: Connection, survey: Survey) -> None:
+    """Raise Refused when a first import would find rows that its file does not have; nothing is written."""
+    if any(store.count() for store in site.stores(connection, survey.document).values()):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _Import(site, connection, survey, SILENT).run()
+        finally:
+            connection.execute("ROLLBACK")
+
+
 class _Import:
     def __init__(self, site: Site, connection: Connection, survey: Survey, progress: Progress) -> None:
         self._progress = progress
@@ -82,6 +92,7 @@ class _Import:
         self._first = self._ledger.document(survey.document.name) is None
         self._last = dict.fromkeys(self._tables, -1)
         self._fresh = {name: store.count() == 0 for name, store in self._tables.items()}
+        self._unjudged = False  # a value that only the key can compare was left as it is
 
     def run(self) -> Books:
         self._ledger.clear_quarantine(self._document.name)
@@ -134,6 +145,7 @@ class _Import:
                 new.append(placed)
             elif same(record.value, old.value) and not (self._site.vault.sealing and holds_plain(old.value)):
                 self._tally.unchanged += 1
+                self._unjudged = self._unjudged or locked(old.value)
                 if placed.position != old.position:
                     moved.append((placed.position or 0, placed.key))
             else:
@@ -176,8 +188,9 @@ class _Import:
         state = PLAIN
         with suppress(UnicodeDecodeError):
             text = raw if b"\x00" in raw else raw.decode()
-        if isinstance(text, str) and any(part.hidden for part in parts(self._document).values()):
-            text, state = self._site.vault.seal_text(text)
+        if any(part.hidden for part in parts(self._document).values()):
+            sealed, state = self._site.vault.seal_text(raw.decode("utf-8", "surrogateescape"))
+            text = text if state == PLAIN else sealed
         self._ledger.quarantine(replace(item, raw=text, raw_state=state))
 
     def _remove_unseen(self, store: TableStore) -> None:
@@ -208,7 +221,7 @@ class _Import:
                 self._document.file,
                 self._survey.state,
                 self._survey.size if self._survey.state != MISSING else None,
-                self._survey.digest,
+                None if self._unjudged else self._survey.digest,
                 books.read,
                 Style.of(self._site.file(self._document)).to_json() if self._survey.state != MISSING else None,
                 envelope_text(self._file.envelope),
@@ -225,7 +238,8 @@ def envelope_text(envelope: Envelope) -> str:
 def same(source: object, target: object) -> bool:
     """Tell whether a record is exactly as the table has it: tokens, order of members, everything.
 
-    A secret that we sealed and cannot open now counts as the same: only the key can tell.
+    A secret that we sealed and cannot open now is left out: only the key can tell. Then the file's digest is not
+    noted either, so that the file counts as not yet imported until the key is given.
     """
     return dumps(_masked(source, target)) == dumps(_masked(target, target))
 

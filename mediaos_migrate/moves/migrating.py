@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +10,14 @@ from typing import Any
 
 from .. import backup, crash, files
 from ..engines.sqlite import Connection, looking, transaction
-from ..errors import Refused
 from ..ledger import SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
 from ..secrets import PLAIN
 from ..site import Site, parts
-from . import preflight, schema
-from .importing import import_document
+from . import preflight, room, schema
+from .importing import import_document, refuse_strangers
 from .preflight import Options, Survey
 from .validating import compare_document
-
-DATABASE_FACTOR = 3  # disk to have free, in sizes of the files: database, its journal, the backup
 
 
 @dataclass(slots=True)
@@ -83,6 +79,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
                 result.key["fits"] = preflight.seal_with_one_key(site, connection)
             with result.timed("import"):
                 _import(site, connection, surveys, result, progress)
+                result.key["clear_text"] = any(_holds_plain(site, connection, seen) for seen in surveys)
             with result.timed("validate"):
                 _validate(site, connection, surveys, result, progress)
         crash.point("done")
@@ -98,16 +95,14 @@ def look(site: Site, options: Options, result: Migration) -> list[Survey]:
     surveys = preflight.survey(site, options, known.documents)
     preflight.refuse(surveys)
     result.key = dict(preflight.key_report(site, surveys))
-    needed = DATABASE_FACTOR * sum(seen.size for seen in surveys if _is_new(seen, known.documents))
-    free = shutil.disk_usage(site.data).free
-    if needed > free:
-        raise Refused(
-            f"The disk has {free:,} bytes free, and this needs about {needed:,}.",
-            "Free some space.",
-            free=free,
-            needed=needed,
-        )
+    for disk in room.for_migration(site, new_bytes(surveys, known.documents)):
+        disk.check()
     return surveys
+
+
+def new_bytes(surveys: list[Survey], known: dict[str, Entry]) -> int:
+    """Add up the files that are not in the database as they are now."""
+    return sum(seen.size for seen in surveys if _is_new(seen, known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +150,9 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
     ledger = Ledger(connection)
     known = ledger.documents()
     for seen in surveys:
+        if seen.state != SKIPPED and seen.document.name not in known:
+            refuse_strangers(site, connection, seen)
+    for seen in surveys:
         name = seen.document.name
         if seen.state == SKIPPED:
             if name not in known:
@@ -167,7 +165,7 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
             progress.step("import", seen.document.file)
             result.books[name] = import_document(site, connection, seen, progress)
         else:
-            held = sum(1 for _ in ledger.quarantined(name))
+            held = ledger.held_counts().get(name, 0)
             read = seen.count + len(seen.rest)
             result.books[name] = Books(read, unchanged=read - held, quarantined=held)
     result.changed = any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED)

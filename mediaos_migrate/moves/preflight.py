@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -251,6 +252,6 @@ def seal_with_one_key(site: Site, connection: Connection) -> bool:
     known = Ledger(connection).documents()
     stores = [s for d in site.pack.documents.values() if d.name in known for s in site.stores(connection, d).values()]
     held = (item.raw for item in Ledger(connection).quarantined() if item.raw_state != PLAIN)
-    ours = {text for store in stores for text in store.sealed_by_us()} | {raw for raw in held if isinstance(raw, str)}
+    ours = chain(*(store.sealed_by_us() for store in stores), (raw for raw in held if isinstance(raw, str)))
     site.vault.sealing = site.vault.sealing and all(site.vault.open(text) is not None for text in ours)
     return site.vault.sealing

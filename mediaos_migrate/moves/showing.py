@@ -12,7 +12,7 @@ from ..ledger import DAMAGED, Ledger, Quarantined
 from ..pack import DOCUMENT, Document, Part
 from ..record import Record
 from ..report import Comparison
-from ..secrets import PLAIN
+from ..secrets import PLAIN, has_credential, named_like_secret, veil_named
 from ..site import Site, parts
 from ..stores.file import FileStore
 from ..values import DOTS, loads, redacted
@@ -127,12 +127,12 @@ def _shown(site: Site, item: Quarantined) -> Any:
     if item.raw_state != PLAIN:
         return DOTS
     raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "backslashreplace")
-    if not any(each.hidden for each in document.parts):
-        return raw
+    hiding = any(each.hidden for each in document.parts)
     try:
         value = loads(raw)
     except (ValueError, StopIteration, RecursionError):
-        return f"{DOTS} ({len(raw)} characters that may hold secrets)"
+        value = None
     if part is None or not isinstance(value, dict):
-        return f"{DOTS} ({len(raw)} characters that may hold secrets)"
-    return redacted(site.vault.veil(part, value))
+        doubtful = hiding or named_like_secret(raw) or has_credential(raw)
+        return f"{DOTS} ({len(raw)} characters that may hold secrets)" if doubtful else raw
+    return redacted(site.vault.veil(part, value)) if hiding or veil_named(value) != value else raw

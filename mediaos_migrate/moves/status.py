@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from .. import migrations
-from ..ledger import Entry, Ledger
+from ..ledger import DAMAGED, Entry, Ledger
 from ..pack import Document, built_in
 from ..site import DATABASE, Site
 from ..stages import Stage
@@ -49,9 +49,7 @@ def status(site: Site) -> Status:
         ledger = Ledger(connection)
         known, evidence = ledger.documents(), ledger.last_evidence()
         taken, pending = migrations.applied(connection), migrations.pending(connection, site.migrations)
-        held: dict[str, int] = {}
-        for item in ledger.quarantined():
-            held[item.document] = held.get(item.document, 0) + 1
+        held = ledger.held_counts()
     found = []
     for document in site.pack.documents.values():
         entry = known.get(document.name) or Entry(document.name, document.file, "unknown")
@@ -89,6 +87,9 @@ def _next_step(site: Site, documents: list[DocumentStatus], pending: int) -> str
         return f"Look at what differs: `mediaos-migrate validate {unsure[0]} {data}`."
     if skipped:
         return f"Migrate what was skipped ({', '.join(skipped)}): `mediaos-migrate migrate {data}`."
+    if damaged := [item.document for item in documents if item.state == DAMAGED]:
+        held = f"mediaos-migrate quarantine list {damaged[0]} {data}"
+        return f"Look at what was torn out of {damaged[0]} and kept: `{held}`."
     if any(item.state == "unknown" or item.verdict is None for item in documents):
         return f"Complete the migration: `mediaos-migrate migrate {data}`."
     return f"Check again whenever you like: `mediaos-migrate validate {data}`."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
@@ -18,6 +18,7 @@ from ..secrets import PLAIN, Vault
 from ..shapes import Element
 from ..site import Site, parts
 from ..stores.file import FileStore
+from ..stores.table import TableStore
 from ..values import Secret, loads
 from . import preflight
 from .importing import envelope_text
@@ -86,7 +87,6 @@ def compare_document(site: Site, connection: Connection, seen: Survey) -> Docume
     entry = Ledger(connection).document(document.name)
     comparisons = []
     for name, store in site.stores(connection, document).items():
-        held = list(_held(Ledger(connection).quarantined(document.name, name), site.vault))
 
         def source(name: str = name) -> Iterator[Record]:
             if seen.state == MISSING:
@@ -94,9 +94,9 @@ def compare_document(site: Site, connection: Connection, seen: Survey) -> Docume
             file = FileStore(site.file(document), document, site.vault, seen.twins, salvage=seen.salvage)
             return (record for part, record in file.all() if part == name)
 
-        def target(store: object = store, held: Iterable[Record] = held) -> Iterator[Record]:
-            rows: Iterator[Record] = store.all()  # type: ignore[attr-defined]  # a TableStore
-            return merge(rows, held, key=lambda record: LAST if record.position is None else record.position)
+        def target(name: str = name, store: TableStore = store) -> Iterator[Record]:
+            held = _held(Ledger(connection).quarantined(document.name, name), site.vault)
+            return merge(store.all(), held, key=lambda record: LAST if record.position is None else record.position)
 
         comparisons.append(compare(store.part.table, source, target, site.vault.open))
     comparisons += _compare_envelope(seen, entry)
@@ -119,7 +119,7 @@ def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
     return [Comparison("_mm_documents", 0, 0, {"changed": 1}, (found,))]
 
 
-def _held(items: Iterable[Quarantined], vault: Vault) -> Iterator[Record]:
+def _held(items: Iterator[Quarantined], vault: Vault) -> Iterator[Record]:
     """Make records of what is in quarantine, to be compared with what stands in the file."""
     for item in items:
         raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")

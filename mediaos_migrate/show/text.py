@@ -101,7 +101,8 @@ def _clear_text(key: dict[str, Any]) -> Lines:
     if key.get("fits"):
         yield f"{many(plain, 'credential')} {stand} in clear text in the files; the database has them sealed."
     else:
-        yield f"WARNING: {many(plain, 'credential')} {stand} in clear text in the files, and so in the database."
+        also = ", and so in the database" if key.get("clear_text") else ""
+        yield f"WARNING: {many(plain, 'credential')} {stand} in clear text in the files{also}."
         yield "Give the app's key (ENCRYPTION_KEY or --key-file) and run it again to seal them in the database."
 
 
@@ -143,8 +144,10 @@ def rehearsed(result: Rehearsal) -> Lines:
     same = sum(item.unchanged for item in result.exported)
     different = f"; different: {', '.join(result.different)}." if result.different else "."
     yield f"Exported again: {many(same, 'file')} byte for byte as they were{different}"
-    back = "came up again the same" if result.schema_returns else "did not come up again the same"
-    yield f"The schema went down and {back}."
+    if result.schema_returns:
+        yield "The schema went down and came up again the same."
+    else:
+        yield "The schema did not come up again as it was: `mediaos-migrate schema verify` names what is not of it."
     yield (
         f"It took {result.seconds:.1f} s and {size(result.peak_memory)} of memory; a migration adds "
         f"{size(result.disk_needed)} to the disk, which has {size(result.disk_free)} free."

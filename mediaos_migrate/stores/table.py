@@ -89,7 +89,7 @@ class TableStore:
         if not self._hiding:
             return
         sql = f"{self._select} WHERE {self._scope} AND secret_state LIKE '%\"{SEALED_HERE}%'"
-        for row in self._db.execute(sql).fetchall():
+        for row in self._db.execute(sql):
             states = _states(row["secret_state"])
             for place, found, _ in secrets_in(self.part, self._mapper.value(row, {})):
                 if states.get(place, "").startswith(SEALED_HERE) and isinstance(found, str):
