@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from .codecs import CODECS
+from .derived import creation_hint
 from .digest import Hashes
-from .pack import DOCUMENT, KEY, VALUE, Part, Rule
+from .pack import DOCUMENT, KEY, VALUE, Document, Part, Rule
 from .record import Record
 from .report import CAP, Anomaly
 from .secrets import LOOKS_SEALED, PLAIN, SEALED, Vault, secrets_in
 from .values import canonical, reveal
+
+DUPLICATE_KEY: Final = "duplicate-key"
 
 # Anomalies that hold for every app: code -> (what it means, what one can do).
 BUILT_IN: Final = {
@@ -23,11 +26,21 @@ BUILT_IN: Final = {
         "A credential looks encrypted, but no key opened it; it is kept as it is.",
         "Give the app's own key (ENCRYPTION_KEY or --key-file); if it still does not open, enter it anew in the app.",
     ),
+    DUPLICATE_KEY: (
+        "A record has the key of an earlier one; the app finds only one of the two.",
+        "It is in quarantine (`mediaos-migrate quarantine list`) and in every export; give one of them another key.",
+    ),
     "unfit-value": (
         "A member has another type or form than the app writes; it is kept exactly, outside its column.",
         "Nothing is lost. Correct it in the app if you want to find it by that column.",
     ),
 }
+
+
+def meaning(document: Document, code: str) -> tuple[str, str]:
+    """Return what it means that records of a document break a rule, and what one can do."""
+    own = ((rule.means, rule.remedy) for part in document.parts for rule in part.rules if rule.code == code)
+    return next(own, None) or BUILT_IN[code]
 
 
 class Inspector:
@@ -41,7 +54,7 @@ class Inspector:
         self._part, self._vault, self._others = part, vault, others
         self._hiding = bool(part.hidden)
         self._unique = [rule for rule in part.rules if rule.unique]
-        self._single = [rule for rule in part.rules if rule.known or rule.repeats or rule.refers]
+        self._single = [rule for rule in part.rules if rule.known or rule.listed or rule.repeats or rule.refers]
         self._variants = [rule for rule in part.rules if rule.variants]
         self._twins = {rule.code: Hashes() for rule in self._unique}
         self._again: dict[str, frozenset[int]] = {}
@@ -53,6 +66,7 @@ class Inspector:
         ]
         self.kept: list[Anomaly] = []
         self.count = 0
+        self.references: dict[str, int] = {}  # documents referred to in vain, by what looks like an id of theirs
 
     def first(self, record: Record) -> None:
         """Check a record by itself, and remember what may turn out to be twice."""
@@ -115,9 +129,13 @@ class Inspector:
         found = value.get(rule.member or "")
         if rule.known and found is not None and not (isinstance(found, str) and found in rule.known):
             self._add(rule.code, record, repr(found)[:60])
+        if isinstance(found, str) and found.lower() in rule.listed:
+            self._add(rule.code, record)
         others = self._others.get(rule.refers) if rule.refers else None
         if others is not None and isinstance(found, str) and found not in others:
             self._add(rule.code, record)
+            if rule.refers and creation_hint(found):
+                self.references[rule.refers] = self.references.get(rule.refers, 0) + 1
 
     def _check_fit(self, record: Record, value: dict[str, Any]) -> None:
         for member, fit in self._fitting:

@@ -38,6 +38,11 @@ class Backup:
         """The files it holds, with their SHA-256."""
         return {item["name"]: item["sha256"] for item in self.manifest["files"]}
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The files it holds, with their sizes in bytes."""
+        return {item["name"]: item["size"] for item in self.manifest["files"]}
+
 
 def all_of(site: Site) -> list[Backup]:
     """Return a site's backups, oldest first; what has no manifest is none."""

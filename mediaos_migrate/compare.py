@@ -1,100 +1,241 @@
-"""Comparing two streams of records, cheapest first: sums, then buckets, then keys, then what differs."""
+"""Comparing two homes of records, cheapest first: sums, then buckets, then keys, then what differs."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice, zip_longest
+from typing import Any, Final, Self
 
-from deepdiff import DeepDiff
-
-from .digest import BUCKETS, MODULUS, bucket, of_record
+from .differences import BUILT_IN, JAVASCRIPT_ORDER, differences
+from .digest import BUCKETS, MODULUS, Hashes, bucket, of_key, of_record
+from .pack import Explanation
 from .record import Record
-from .report import CAP, Comparison, Discrepancy, Key, Kind
-from .values import Secret, canonical, normal
+from .report import CAP, Comparison, Difference, Discrepancy, Key, Kind
+from .spill import Side, Spill
+from .values import Secret, canonical, dumps
 
-GROUP: Final = 64  # buckets looked at in one pass when many differ: memory stays bounded
+_WIDTH: Final = 16
+_ASIDE: Final = 5_000  # records kept aside while their twins are looked for in another order
+_SHOWN: Final = 4_000  # characters of a record that are shown as a whole
+_INDEX: Final = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z")  # a name that JavaScript takes for a number (up to 2^32 - 2)
 
 Stream = Callable[[], Iterable[Record]]
-Opener = Callable[[str], str | None]
 
 
 class Summary:
-    """Count, order and 1,024 sums of digests of a stream; equal streams have equal summaries."""
+    """Count, order and 1,024 sums of digests of a home; equal homes have equal summaries."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
-        count = order = 0
-        sums = [0] * BUCKETS
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.count, self._order, self._sums = 0, blake2b(digest_size=_WIDTH), [0] * BUCKETS
+        self._ordered: bytes | None = None  # of a summary that was read back
         for record in records:
-            key = record.identity
-            sums[hash(key) % BUCKETS] += of_record(key, record.value)
-            order = hash((order, key))
-            count += 1
-        self.count, self.order, self.sums = count, order, [total % MODULUS for total in sums]
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Take in one more record."""
+        key = of_key(record.identity)
+        self._sums[bucket(key)] += of_record(key, record.value)
+        self._order.update(b"%d:%b" % (len(key), key))
+        self.count += 1
+
+    @property
+    def order(self) -> bytes:
+        """A digest of the keys in their order."""
+        return self._order.digest() if self._ordered is None else self._ordered
+
+    @property
+    def sums(self) -> list[int]:
+        """For each bucket the sum of its records' digests, modulo 2^128."""
+        return [total % MODULUS for total in self._sums]
 
     def differing(self, other: Summary) -> list[int]:
         """Return the buckets in which two summaries differ."""
-        return [n for n in range(BUCKETS) if self.sums[n] != other.sums[n]]
+        return [n for n, (mine, theirs) in enumerate(zip(self.sums, other.sums, strict=True)) if mine != theirs]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Summary) and bytes(self) == bytes(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bytes__(self) -> bytes:
+        return b"".join([self.count.to_bytes(8), self.order, *(total.to_bytes(_WIDTH) for total in self.sums)])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read back what `bytes` gave."""
+        found = cls()
+        pieces = [data[at : at + _WIDTH] for at in range(8 + _WIDTH, len(data), _WIDTH)]
+        found.count, found._ordered = int.from_bytes(data[:8]), data[8 : 8 + _WIDTH]
+        found._sums = [int.from_bytes(piece) for piece in pieces]
+        return found
 
 
-def compare(table: str, source: Stream, target: Stream, opener: Opener = lambda _: None) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One side of a comparison: its records, as often as asked, and their summary if it is known already."""
+
+    records: Stream
+    known: Summary | None = None
+
+    def summary(self) -> Summary:
+        """Return the summary, made now if it is not known."""
+        return self.known or Summary(self.records())
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How records are looked at.
+
+    `opens` opens the app's envelopes, `veils` makes a value fit to be shown, `rules` explain differences, and
+    `named` says that the records have names in a map, whose order JavaScript changes.
+    """
+
+    opens: Callable[[str], str | None] = lambda _: None
+    veils: Callable[[Any], Any] | None = None
+    rules: Sequence[Explanation] = ()
+    named: bool = False
+
+
+def compare(table: str, source: Home, target: Home, lens: Lens | None = None) -> Comparison:
     """Compare what a file says (`source`) with what a table says (`target`), record by record.
 
-    `opener` opens the app's envelopes, which differ at every save though they hide the same.
+    Two envelopes that hide the same are equal: they differ at every save of the app.
     """
-    left, right = Summary(source()), Summary(target())
-    buckets = left.differing(right)
-    if not buckets:
-        misplaced = _misplaced(source(), target()) if left.order != right.order else None
-        return Comparison(table, left.count, left.count, out_of_order=misplaced)
-    counts: dict[Kind, int] = {}
-    kept: list[Discrepancy] = []
-    for start in range(0, len(buckets), GROUP):
-        for item in _drill(source, target, frozenset(buckets[start : start + GROUP]), opener):
-            counts[item.kind] = counts.get(item.kind, 0) + 1
-            if len(kept) < CAP:
-                kept.append(item)
-    equal = left.count - counts.get("missing", 0) - counts.get("changed", 0) - counts.get("unverifiable", 0)
-    return Comparison(table, left.count, equal, counts, tuple(kept))
+    return _Compare(source, target, lens or Lens()).run(table)
 
 
-def _misplaced(source: Iterable[Record], target: Iterable[Record]) -> Key | None:
-    pairs = zip(source, target, strict=False)
-    return next((left.identity for left, right in pairs if left.identity != right.identity), None)
+class _Compare:
+    """One comparison under way: what was counted, and what is kept of it."""
+
+    def __init__(self, source: Home, target: Home, lens: Lens) -> None:
+        self._source, self._target, self._lens = source, target, lens
+        self._rules = (*BUILT_IN, *lens.rules)
+        self._counts: dict[Kind, int] = {}
+        self._explained: dict[str, int] = {}
+        self._kept: list[Discrepancy] = []
+
+    def run(self, table: str) -> Comparison:
+        left, right = self._source.summary(), self._target.summary()
+        misplaced = None
+        if buckets := left.differing(right):
+            self._drill(frozenset(buckets))
+        elif left.order != right.order:
+            misplaced = self._misplaced()
+        differing = sum(count for kind, count in self._counts.items() if kind != "extra")
+        states = (bytes(left), bytes(right))
+        equal = left.count - differing
+        return Comparison(table, left.count, equal, self._counts, tuple(self._kept), misplaced, self._explained, states)
+
+    def _misplaced(self) -> Key | None:
+        """Find the first record out of order, unless it is only the order that JavaScript gives a map."""
+        homes = (self._source, self._target)
+        if self._lens.named:
+            rest = [(r.identity for r in home.records() if not _INDEX.match(r.element.name or "")) for home in homes]
+            if all(one == other for one, other in zip(*rest, strict=False)):
+                self._explained[JAVASCRIPT_ORDER.code] = 1
+                return None
+        pairs = zip(self._source.records(), self._target.records(), strict=False)
+        return next((left.identity for left, right in pairs if left.identity != right.identity), None)
+
+    def _drill(self, buckets: frozenset[int]) -> None:
+        """Find what differs inside some buckets: first by digest, then the records themselves."""
+        with Spill() as spill:
+            spill.fill("left", _digests(self._source.records(), buckets))
+            spill.fill("right", _digests(self._target.records(), buckets))
+            self._alone(spill, "left", "missing", self._source)
+            self._alone(spill, "right", "extra", self._target)
+            self._changed(spill)
+
+    def _alone(self, spill: Spill, side: Side, kind: Kind, home: Home) -> None:
+        """Count the records that only one home has, and keep the first of them."""
+        first: set[bytes] = set()
+        for key in spill.only(side):
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            if len(self._kept) + len(first) < CAP:
+                first.add(key)
+        for record in islice((r for r in home.records() if of_key(r.identity) in first), len(first)):
+            one, other = (record, None) if side == "left" else (None, record)
+            self._keep(kind, (), one, other, spill)
+
+    def _changed(self, spill: Spill) -> None:
+        """Look at the records that both homes have with different digests."""
+        suspects, waiting = Hashes(), 0
+        for key in spill.changed():
+            suspects.add(key)
+            waiting += 1
+        suspects.sort()
+        for left, right in self._pairs(suspects) if waiting else ():
+            before, after = spill.digests(of_key(left.identity))
+            if before != after:  # else only its hash is that of a suspect
+                self._judge(left, right, spill)
+                waiting -= 1
+        if waiting:
+            self._counts["unverifiable"] = self._counts.get("unverifiable", 0) + waiting
+
+    def _pairs(self, suspects: Hashes) -> Iterator[tuple[Record, Record]]:
+        """Walk through both homes at once and join what may differ.
+
+        Twins in different places are kept aside for each other; when those are too many, some are not joined.
+        """
+        aside: tuple[dict[Key, Record], dict[Key, Record]] = ({}, {})
+        homes = [(r for r in h.records() if of_key(r.identity) in suspects) for h in (self._source, self._target)]
+        for both in zip_longest(*homes):
+            for side, record in enumerate(both):
+                if record is None:
+                    continue
+                twin = aside[1 - side].pop(record.identity, None)
+                if twin is not None:
+                    yield (twin, record) if side else (record, twin)
+                elif len(aside[side]) < _ASIDE:
+                    aside[side][record.identity] = record
+
+    def _judge(self, left: Record, right: Record, spill: Spill) -> None:
+        """Say how two records differ; nothing when they only hide the same in two envelopes."""
+        one, other = _opened(left.value, self._lens.opens), _opened(right.value, self._lens.opens)
+        if canonical(one) == canonical(other):
+            return
+        found = tuple(differences(one, other, self._rules))
+        kind: Kind = "changed"
+        if unverifiable(one, other):
+            kind = "unverifiable"
+        elif all(difference.rule for difference in found):
+            kind = "explained"
+            for rule in {difference.rule for difference in found}:
+                self._explained[rule] = self._explained.get(rule, 0) + 1
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        if len(self._kept) < CAP:
+            self._keep(kind, found, left, right, spill)
+
+    def _keep(
+        self, kind: Kind, found: tuple[Difference, ...], left: Record | None, right: Record | None, spill: Spill
+    ) -> None:
+        key = (left or right).identity  # type: ignore[union-attr]  # one of them is there
+        shown = self._shown(left, found), self._shown(right, found)
+        offset = left.start if left else None
+        self._kept.append(Discrepancy(key, kind, found, offset, shown, spill.digests(of_key(key))))
+
+    def _shown(self, record: Record | None, found: tuple[Difference, ...]) -> Any:
+        """Make a record fit to be shown; of a long one only the members that differ."""
+        if record is None or self._lens.veils is None:
+            return None
+        value = self._lens.veils(record.value)
+        if not isinstance(value, dict) or len(dumps(value)) <= _SHOWN:
+            return value
+        named = {difference.path.partition(".")[0] for difference in found}
+        return {name: item for name, item in value.items() if name in named and len(dumps(item)) <= _SHOWN}
 
 
-def _drill(source: Stream, target: Stream, buckets: frozenset[int], opener: Opener) -> Iterator[Discrepancy]:
-    """Find what differs inside some buckets: first by digest, then the records themselves."""
-    left, right = _digests(source(), buckets), _digests(target(), buckets)
-    yield from (Discrepancy(key, "missing") for key in left if key not in right)
-    yield from (Discrepancy(key, "extra") for key in right if key not in left)
-    suspects = [key for key in left if key in right and left[key] != right[key]]
-    for start in range(0, len(suspects), CAP):
-        some = frozenset(suspects[start : start + CAP])
-        values = _values(target(), some)
-        for record in source():
-            if record.identity in some and (item := _judge(record, values[record.identity], opener)):
-                yield item
+def _digests(records: Iterable[Record], buckets: frozenset[int]) -> Iterator[tuple[bytes, bytes]]:
+    for record in records:
+        key = of_key(record.identity)
+        if bucket(key) in buckets:
+            yield key, of_record(key, record.value).to_bytes(_WIDTH)
 
 
-def _digests(records: Iterable[Record], buckets: frozenset[int]) -> dict[Key, int]:
-    return {r.identity: of_record(r.identity, r.value) for r in records if bucket(r.identity) in buckets}
-
-
-def _values(records: Iterable[Record], wanted: frozenset[Key]) -> dict[Key, Any]:
-    return {record.identity: record.value for record in records if record.identity in wanted}
-
-
-def _judge(source: Record, value: Any, opener: Opener) -> Discrepancy | None:
-    """Say how two records differ, or None when they only hide the same in two envelopes."""
-    left, right = _opened(source.value, opener), _opened(value, opener)
-    if canonical(left) == canonical(right):
-        return None
-    if unverifiable(left, right):
-        return Discrepancy(source.identity, "unverifiable", tuple(differing_fields(left, right)))
-    return Discrepancy(source.identity, "changed", tuple(differing_fields(left, right)))
-
-
-def _opened(value: Any, opener: Opener) -> Any:
+def _opened(value: Any, opener: Callable[[str], str | None]) -> Any:
     match value:
         case Secret() if isinstance(value.hidden, str) and not value.locked:
             opened = opener(value.hidden)
@@ -116,14 +257,3 @@ def unverifiable(left: Any, right: Any) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(unverifiable, left, right))
     return canonical(left) == canonical(right)
-
-
-def differing_fields(left: Any, right: Any) -> Sequence[str]:
-    """Name the members in which two values differ, outermost first, never what they hold."""
-    tree = DeepDiff(normal(left), normal(right), view="tree", threshold_to_diff_deeper=0)
-    paths = {
-        ".".join(str(step) for step in item.path(output_format="list")) or "(the value itself)"
-        for items in tree.values()
-        for item in items
-    }
-    return sorted(paths)[:CAP]

@@ -22,11 +22,11 @@ def derive(derived: Derived, value: Any) -> Any:
         case "singular":
             return derived.names.get(value.lower(), value.lower())
         case "base36-time":
-            return _creation_hint(value)
+            return creation_hint(value)
     return None  # link: set in SQL, when the document it refers to is there
 
 
-def _creation_hint(identity: str) -> str | None:
+def creation_hint(identity: str) -> str | None:
     """Decode the creation time that an id of the app begins with: eight base-36 digits of milliseconds."""
     if not re.fullmatch(r"[0-9a-z]{9,14}", identity):
         return None

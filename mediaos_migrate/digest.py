@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Final
+from zlib import crc32
 
 from .values import canonical
 
@@ -16,15 +17,20 @@ BUCKETS: Final = 1024
 PARTS: Final = 64
 
 
-def of_record(key: tuple[str, ...], value: object) -> int:
-    """Digest one record: 128 bits over its key and its canonical value."""
-    text = "\x00".join((*key, canonical(value)))
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+def of_key(key: tuple[str, ...]) -> bytes:
+    """Spell a key as bytes."""
+    return "\x00".join(key).encode("utf-8", "surrogatepass")
 
 
-def bucket(key: tuple[str, ...]) -> int:
-    """Return the bucket of a key: by Python's hash, even whatever the keys look like, and good for one process."""
-    return hash(key) % BUCKETS
+def of_record(key: bytes, value: object) -> int:
+    """Digest one record: 128 bits over its spelled key and its canonical value."""
+    text = canonical(value).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(b"%b\x00%b" % (key, text), digest_size=16).digest())
+
+
+def bucket(key: bytes) -> int:
+    """Return the bucket of a spelled key, the same in every process."""
+    return crc32(key) % BUCKETS
 
 
 class Hashes:

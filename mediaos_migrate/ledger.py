@@ -20,7 +20,7 @@ NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 SCHEMA: Final = """
 CREATE TABLE _mm_site (
   id TEXT NOT NULL, app TEXT NOT NULL, format INTEGER NOT NULL, epoch INTEGER NOT NULL DEFAULT 1,
-  created_at TEXT NOT NULL, tool_version TEXT NOT NULL, accepted_folders TEXT NOT NULL DEFAULT '[]');
+  created_at TEXT NOT NULL, tool_version TEXT NOT NULL, accepted_folders TEXT NOT NULL DEFAULT '[]', open_run TEXT);
 CREATE TABLE _mm_migrations (
   ladder TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, up TEXT NOT NULL,
   down TEXT NOT NULL, down_checksum TEXT NOT NULL, verify TEXT NOT NULL, applied_at TEXT NOT NULL,
@@ -39,7 +39,16 @@ CREATE INDEX _mm_quarantine_pointer ON _mm_quarantine (document, pointer);
 CREATE INDEX _mm_quarantine_name ON _mm_quarantine (document, name) WHERE name IS NOT NULL;
 CREATE TABLE _mm_evidence (
   id INTEGER PRIMARY KEY, document TEXT NOT NULL, verdict TEXT NOT NULL, epoch INTEGER NOT NULL, digest TEXT,
-  report TEXT NOT NULL, at TEXT NOT NULL);
+  fingerprint TEXT NOT NULL, changes TEXT, run TEXT, report TEXT NOT NULL, at TEXT NOT NULL);
+CREATE INDEX _mm_evidence_document ON _mm_evidence (document, id);
+CREATE TABLE _mm_summaries (
+  document TEXT NOT NULL, part TEXT NOT NULL, file BLOB NOT NULL, "table" BLOB NOT NULL,
+  PRIMARY KEY (document, part));
+CREATE TABLE _mm_admitted (
+  document TEXT PRIMARY KEY, digest TEXT NOT NULL, fingerprint TEXT NOT NULL, survey TEXT NOT NULL,
+  summaries TEXT NOT NULL);
+CREATE TABLE _mm_changes (
+  name TEXT PRIMARY KEY, count INTEGER NOT NULL);
 """
 
 PRESENT: Final = "present"
@@ -163,7 +172,7 @@ class Ledger:
 
     def forget(self, name: str) -> None:
         """Forget all that is known of one document: import, quarantine and evidence."""
-        for table in ("_mm_documents", "_mm_quarantine", "_mm_evidence"):
+        for table in ("_mm_documents", "_mm_quarantine", "_mm_evidence", "_mm_summaries", "_mm_admitted"):
             self._db.execute(f"DELETE FROM {table} WHERE document = ?", (name,))
 
     def skip(self, name: str, *, skipped: bool) -> None:
@@ -225,18 +234,3 @@ class Ledger:
     def stages(self) -> dict[str, Stage]:
         """Return the stage of each document that has left the first one."""
         return {row["document"]: Stage(row["stage"]) for row in self._db.execute("SELECT * FROM _mm_stages")}
-
-    def record_evidence(self, document: str, verdict: str, digest: str | None, report: dict[str, Any]) -> None:
-        """Keep a verdict, bound to the epoch and to the file it was true of."""
-        self._db.execute(
-            "INSERT INTO _mm_evidence (document, verdict, epoch, digest, report, at) "
-            f"SELECT ?, ?, epoch, ?, ?, {NOW} FROM _mm_site",
-            (document, verdict, digest, json.dumps(report)),
-        )
-
-    def last_evidence(self) -> dict[str, dict[str, Any]]:
-        """Return the last verdict on each document."""
-        rows = self._db.execute(
-            "SELECT document, verdict, epoch, digest, at, max(id) FROM _mm_evidence GROUP BY document"
-        )
-        return {row["document"]: dict(row) for row in rows}

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 CAP: Final = 200  # discrepancies and anomalies kept with their key; all are counted
 
 Key = tuple[str, ...]
-Kind = Literal["missing", "extra", "changed", "unverifiable"]
+Kind = Literal["missing", "extra", "changed", "explained", "unverifiable"]
+Way = Literal["text", "value", "number-spelling", "type", "absent-null", "order", "instant", "secret"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One member that differs: where in the record, in which way, and the rule that explains it, if one does."""
+
+    path: str
+    way: Way
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """One key on which the two homes disagree, and the members that differ (never their values)."""
+    """One key on which the two homes disagree, and how.
+
+    `offset` is where the record begins in the file (bytes), `shown` the record in the file and in the table fit to
+    be shown, `digests` those of both: what still has the same two stood still.
+    """
 
     key: Key
     kind: Kind
-    fields: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    offset: int | None = None
+    shown: tuple[Any, Any] = (None, None)
+    digests: tuple[bytes | None, bytes | None] = (None, None)
+    line: int | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The members that differ, in order and each once."""
+        return tuple(sorted({difference.path for difference in self.differences}))
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What comparing the records of one part found: missing in the table, extra in it, changed."""
+    """What comparing the records of one part found: missing in the table, extra in it, changed, explained."""
 
     table: str
     compared: int
@@ -30,11 +53,13 @@ class Comparison:
     counts: dict[Kind, int] = field(default_factory=dict)
     discrepancies: tuple[Discrepancy, ...] = ()
     out_of_order: Key | None = None  # the first key that stands elsewhere
+    explained: dict[str, int] = field(default_factory=dict)  # how often each rule explained a difference
+    states: tuple[bytes, bytes] = (b"", b"")  # the summaries of file and table
 
     @property
     def clean(self) -> bool:
-        """Everything was compared and nothing differs."""
-        return not self.counts and self.out_of_order is None
+        """Everything was compared, and nothing differs but what a rule explains."""
+        return not self.counts.keys() - {"explained"} and self.out_of_order is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +107,7 @@ class DocumentReport:
     anomalies: tuple[Anomaly, ...] = ()
     anomaly_count: int = 0
     note: str = ""
+    quarantined: int = 0  # records in quarantine now
 
     @property
     def clean(self) -> bool:
@@ -97,8 +123,28 @@ class DocumentReport:
     def differs(self) -> bool:
         """Something was compared and differs."""
         return any(
-            set(comparison.counts) - {"unverifiable"} or comparison.out_of_order for comparison in self.comparisons
+            set(comparison.counts) - {"unverifiable", "explained"} or comparison.out_of_order
+            for comparison in self.comparisons
         )
+
+    @property
+    def compared(self) -> int:
+        """How many records of the file were compared."""
+        return sum(comparison.compared for comparison in self.comparisons)
+
+    @property
+    def equal(self) -> int:
+        """How many of them the table has exactly so."""
+        return sum(comparison.equal for comparison in self.comparisons)
+
+    @property
+    def explained(self) -> dict[str, int]:
+        """How often each rule explained a difference."""
+        found: dict[str, int] = {}
+        for comparison in self.comparisons:
+            for rule, count in comparison.explained.items():
+                found[rule] = found.get(rule, 0) + count
+        return found
 
     def keys(self, kind: Kind) -> list[Key]:
         """Return the keys of one kind of difference, as many as were kept."""

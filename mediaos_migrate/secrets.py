@@ -222,8 +222,10 @@ def _veil_at(value: Any, path: tuple[str, ...], kind: str) -> Any:
         return value | {name: _veil_at(value[name], path[1:], kind) for name in steps}
     if isinstance(value, list) and path[:1] == ("*",):
         return [_veil_at(item, path[1:], kind) for item in value]
-    blocked = path and isinstance(value, str | list)
-    return Secret(value) if blocked and not _harmless(value, kind) else value
+    if isinstance(value, str) and kind == "url":
+        return value if _harmless(value, kind) else Secret(value)
+    blocked = path and not isinstance(value, dict)
+    return Secret(value) if (blocked or kind == "url") and not _harmless(value, "") else value
 
 
 def named_like_secret(text: str) -> bool:

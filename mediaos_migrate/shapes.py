@@ -23,6 +23,11 @@ class Shape(StrEnum):
     LISTS = "map of lists"
     ONE = "one value"
 
+    @property
+    def named(self) -> bool:
+        """Whether the records have names in a map."""
+        return self in (Shape.MAP, Shape.VALUES, Shape.LISTS)
+
 
 class Role(StrEnum):
     """What a piece is in its document."""

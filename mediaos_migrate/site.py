@@ -9,16 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self, TextIO
 
-from . import files, migrations, pack
+from . import __version__, files, migrations, pack
 from .engines import sqlite
 from .engines.sqlite import Connection
 from .errors import CouldNotCheck, Locked, NoData
 from .ledger import Ledger
-from .migrations import Migration
-from .pack import Document, Pack, Part
+from .migrations import Ladder, Migration
+from .pack import MAPPING, Document, Pack, Part
 from .secrets import Vault, read_key
 from .stores.file import RECORDS, SIBLINGS
 from .stores.table import TableStore
@@ -80,6 +81,13 @@ class Site:
     def migrations(self) -> list[Migration]:
         """The numbered steps of the app's schema."""
         return migrations.read(self.engine_folder)
+
+    def fingerprint(self, connection: Connection) -> str:
+        """Digest all that a verdict depends on beside the data: pack, schema, and the tool's major version."""
+        steps = [step for ladder in Ladder for step in migrations.applied(connection, ladder)]
+        parts = [__version__.partition(".")[0], *(f"{step.ladder} {step} {step.checksum}" for step in steps)]
+        mapping = (self.pack.folder / MAPPING).read_bytes()
+        return sha256(b"\x00".join([mapping, *(part.encode() for part in parts)])).hexdigest()
 
     def file(self, document: Document) -> Path:
         """Return where a document's file is, or would be."""
@@ -194,3 +202,8 @@ def parts(document: Document) -> dict[str, Part]:
     if document.siblings:
         found[SIBLINGS] = document.siblings
     return found
+
+
+def tables_of(document: Document) -> list[str]:
+    """Name all tables that hold something of a document, child tables too."""
+    return [table for part in document.parts for table in (part.table, *part.children)]

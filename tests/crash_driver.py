@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mediaos_migrate import crash
-from mediaos_migrate.moves import migrating, preflight
-from mediaos_migrate.moves.preflight import Options
+from mediaos_migrate.moves import migrating, surveying
+from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.site import Site
 
-preflight.PAUSE = 0
+surveying.PAUSE = 0
 
 
 def state(folder: Path) -> list[str]:
@@ -29,10 +29,10 @@ def state(folder: Path) -> list[str]:
             row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
         ]
         told = []
-        for table in tables:
+        for table in set(tables) - {"_mm_changes"}:  # counts what a killed run did as well
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info([{table}])")]
             skipped = (
-                {"at", "id", "applied_at", "imported_at", "created_at", "duration_ms"}
+                {"at", "id", "applied_at", "imported_at", "created_at", "duration_ms", "changes"}
                 if table.startswith("_mm_")
                 else set()
             )

@@ -8,8 +8,8 @@ import pytest
 
 from mediaos_migrate.documents.reader import Reading
 from mediaos_migrate.engines import sqlite
-from mediaos_migrate.moves import exporting, migrating, preflight, rehearsing, validating
-from mediaos_migrate.moves.preflight import Options
+from mediaos_migrate.moves import exporting, migrating, rehearsing, surveying, validating
+from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.site import Site
 from mediaos_migrate.values import dumps
 
@@ -35,7 +35,7 @@ def home(request, tmp_path):
 
 @pytest.fixture(params=[None, KEY], ids=["without a key", "with the key"])
 def site(request, home, monkeypatch):
-    monkeypatch.setattr(preflight, "PAUSE", 0)
+    monkeypatch.setattr(surveying, "PAUSE", 0)
     monkeypatch.delenv("ENCRYPTION_KEY", raising=False)
     if request.param:
         monkeypatch.setenv("ENCRYPTION_KEY", request.param)

@@ -13,7 +13,7 @@ from inside import OTHER_KEY, command
 from mediaos_migrate import secrets
 from mediaos_migrate.mapping import Mapper
 from mediaos_migrate.moves import migrating
-from mediaos_migrate.moves.preflight import Options
+from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.secrets import Vault
 from mediaos_migrate.site import Site
 from mediaos_migrate.stores.file import FileStore

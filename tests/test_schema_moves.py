@@ -15,10 +15,10 @@ from mediaos_migrate.engines.sqlite import schema
 from mediaos_migrate.errors import BadPack, MigrateError, NeedsPerson, NotOurs, Refused, UsageError
 from mediaos_migrate.migrations import Ladder, runner
 from mediaos_migrate.migrations.drift import objects
-from mediaos_migrate.moves import migrating, preflight
+from mediaos_migrate.moves import migrating, surveying
 from mediaos_migrate.moves import schema as moves
-from mediaos_migrate.moves.preflight import Options
 from mediaos_migrate.moves.schema import Way
+from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.site import Site
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ def agree(*_):
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch):
-    monkeypatch.setattr(preflight, "PAUSE", 0)
+    monkeypatch.setattr(surveying, "PAUSE", 0)
     monkeypatch.delenv("ENCRYPTION_KEY", raising=False)
 
 

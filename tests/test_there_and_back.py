@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mediaos_migrate.documents.reader import Reading
-from mediaos_migrate.moves import exporting, migrating, preflight, validating
-from mediaos_migrate.moves.preflight import Options
+from mediaos_migrate.moves import exporting, migrating, surveying, validating
+from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.site import Site
 from mediaos_migrate.values import dumps
 
@@ -95,7 +95,7 @@ keys = st.sampled_from([None, "a-key-of-thirty-two-characters-or-more"])
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch):
-    monkeypatch.setattr(preflight, "PAUSE", 0)
+    monkeypatch.setattr(surveying, "PAUSE", 0)
 
 
 def site_in(folder: Path, key: str | None) -> Site:

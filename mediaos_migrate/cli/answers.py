@@ -46,10 +46,26 @@ class Said:
     exit_code: int = 0
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
+    error: MigrateError | None = None
 
 
-def answer(command: str, as_json: bool, act: Callable[[], Answer]) -> Said:  # noqa: FBT001  a command's own flag
-    """Run a command; an error becomes an answer too."""
+Teller = Callable[[MigrateError], Iterable[str]]
+
+
+def answer(
+    command: str,
+    as_json: bool,  # noqa: FBT001  a command's own flag
+    act: Callable[[], Answer],
+    teller: Teller | None = None,
+) -> Said:
+    """Run a command; an error becomes an answer too, which `teller` puts on standard output in a form of its own."""
+    said = _answer(command, as_json, act)
+    if teller and said.error:
+        return Said(said.exit_code, list(teller(said.error)), said.err, said.error)
+    return said
+
+
+def _answer(command: str, as_json: bool, act: Callable[[], Answer]) -> Said:  # noqa: FBT001
     try:
         found = act()
         if as_json:
@@ -77,7 +93,7 @@ def failure(command: str, as_json: bool, error: MigrateError) -> Said:  # noqa: 
     """Say what went wrong."""
     if as_json:
         return Said(error.exit_code, _json(payload.envelope(command, error.exit_code, error, {})))
-    return Said(error.exit_code, err=list(text.failure(error)))
+    return Said(error.exit_code, err=list(text.failure(error)), error=error)
 
 
 def _json(value: dict[str, Any]) -> list[str]:

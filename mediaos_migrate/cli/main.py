@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import UsageError
-from . import looking, moving, proving
+from . import looking, moving, proving, validating
 from .answers import Interrupted, Said, failure
 from .options import option
 from .schema import schema_app
@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 moving.add_to(app)
+validating.add_to(app)
 looking.add_to(app)
 proving.add_to(schema_app)
 app.add_typer(schema_app, name="schema")

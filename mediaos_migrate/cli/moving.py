@@ -1,4 +1,4 @@
-"""The commands that carry data: rehearse, migrate, validate, export."""
+"""The commands that carry data: rehearse, migrate, export."""
 # ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..moves.preflight import Options
+    from ..moves.surveyed import Options
 
 
 def rehearse(
@@ -102,32 +102,6 @@ def _migrate(site: Site, options: Options, as_json: bool) -> Answer:  # noqa: FB
     return Answer(payload.migrated(result), text.migrated(result), result.exit_code)
 
 
-def validate(
-    documents: Annotated[
-        list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Only these, as `library`. [default: all]")
-    ] = None,
-    *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
-    """Compare files and database, record by record, and touch neither.
-
-    Exit code 0: all are equal. 3: something differs. 5: something could not be checked, which is never the same as
-    equal.
-    """
-    from ..moves import validating
-
-    def act() -> Answer:
-        with narrator(json) as progress:
-            result = validating.validate(Site.open(data, db, app, key_file), documents or [], progress)
-        return Answer(payload.validated(result), text.validated(result), result.exit_code)
-
-    return answer("validate", json, act)
-
-
 def export(
     *,
     to: Annotated[Path, option("--to", metavar="DIR", help="The folder to write the files into; it is made.")],
@@ -160,10 +134,6 @@ def add_to(app: typer.Typer) -> None:
         short_help="Bring the files into the database, and prove it.",
         epilog=example("migrate --data /srv/mediaos/config", "migrate --skip users --salvage"),
     )(migrate)
-    app.command(
-        short_help="Compare files and database, record by record.",
-        epilog=example("validate", "validate library wanted --json"),
-    )(validate)
     app.command(
         short_help="Write the files again, from the database.",
         epilog=example("export --to /srv/mediaos/exported"),

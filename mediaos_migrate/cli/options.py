@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from ..moves.preflight import Options
+    from ..moves.surveyed import Options
 
 DATA: Final = Path("config")
 APP: Final = "mediaos"
@@ -83,6 +83,6 @@ Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
 
 def allowed(skip: list[str], accept_source: list[str], *, salvage: bool, accept_data: bool) -> Options:
     """Gather what the operator allows."""
-    from ..moves.preflight import Options
+    from ..moves.surveyed import Options
 
     return Options(frozenset(skip), salvage, frozenset(accept_source), accept_data)

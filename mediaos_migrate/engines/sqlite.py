@@ -82,7 +82,8 @@ def looking(path: Path) -> Iterator[Connection]:
     """Lend out a connection that leaves every byte of the database and its folder as it was."""
     _check_file(path)
     with tempfile.TemporaryDirectory(prefix="mediaos-migrate-look-") as scratch:
-        with closing(_look(path, Path(scratch))) as connection:
+        found, frozen = _look(path, Path(scratch))
+        with closing(found) as connection:
             before = _stamp(path)
             try:
                 _prepare(connection)
@@ -90,22 +91,23 @@ def looking(path: Path) -> Iterator[Connection]:
                 yield connection
             except sqlite3.DatabaseError as error:
                 raise _not_a_database(path, error) from None
-        if _stamp(path) != before:
+        if frozen and _stamp(path) != before:
             raise CouldNotCheck(f"{path.name} changed while it was looked at.", "Run the command again.")
 
 
-def _look(path: Path, scratch: Path) -> Connection:
+def _look(path: Path, scratch: Path) -> tuple[Connection, bool]:
+    """Open a database to look at, and say whether SQLite was told that nobody changes it."""
     journal, wal, shm = (path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm"))
     if wal.exists() and shm.exists():
-        return _connect(path, "mode=ro&readonly_shm=1")
+        return _connect(path, "mode=ro&readonly_shm=1"), False
     if wal.exists() or journal.exists():
         # An interrupted write: SQLite would mend it on opening, so it is mended in a copy.
         copied = scratch / path.name
         for suffix in ("", *_ASIDE):
             if path.with_name(path.name + suffix).exists():
                 shutil.copyfile(path.with_name(path.name + suffix), copied.with_name(copied.name + suffix))
-        return sqlite3.connect(copied, isolation_level=None)
-    return _connect(path, "immutable=1")
+        return sqlite3.connect(copied, isolation_level=None), True
+    return _connect(path, "immutable=1"), True
 
 
 def _connect(path: Path, query: str) -> Connection:
@@ -170,7 +172,7 @@ def schema(connection: Connection) -> list[str]:
     """Return the schema as sorted SQL, without SQLite's own and our own tables."""
     rows = connection.execute(
         "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'sqlite!_%' ESCAPE '!' "
-        "AND tbl_name NOT LIKE '!_mm!_%' ESCAPE '!' ORDER BY type DESC, name"
+        "AND tbl_name NOT LIKE '!_mm!_%' ESCAPE '!' AND name NOT LIKE '!_mm!_%' ESCAPE '!' ORDER BY type DESC, name"
     )
     return [row[0] for row in rows]
 

@@ -32,7 +32,8 @@ def objects(connection: Connection) -> Objects:
     """Return every object of a schema but SQLite's own, ours, and what full-text search keeps."""
     rows = connection.execute(
         "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL "
-        "AND tbl_name NOT LIKE 'sqlite!_%' ESCAPE '!' AND tbl_name NOT LIKE '!_mm!_%' ESCAPE '!'"
+        "AND tbl_name NOT LIKE 'sqlite!_%' ESCAPE '!' AND tbl_name NOT LIKE '!_mm!_%' ESCAPE '!' "
+        "AND name NOT LIKE '!_mm!_%' ESCAPE '!'"
     )
     return {(row[0], row[1]): row[2] for row in rows}
 

@@ -235,6 +235,7 @@ def losses(connection: Connection, steps: Sequence[Applied]) -> list[Loss]:
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
+        _unwatch(connection)
         for step in steps:
             before, changes = _counts(connection), connection.total_changes
             found += _lost_values(connection, step)
@@ -248,6 +249,13 @@ def losses(connection: Connection, steps: Sequence[Applied]) -> list[Loss]:
         connection.execute("ROLLBACK")
         connection.execute("PRAGMA foreign_keys = ON")
     return found
+
+
+def _unwatch(connection: Connection) -> None:
+    """Drop the triggers that count changes, which would count as changes themselves."""
+    sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '!_mm!_%' ESCAPE '!'"
+    for (name,) in connection.execute(sql).fetchall():
+        connection.execute(f"DROP TRIGGER {quoted(name)}")
 
 
 def replayed(steps: Iterable[Migration | Applied]) -> Connection:

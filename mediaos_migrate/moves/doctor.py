@@ -11,11 +11,12 @@ from .. import anomalies
 from ..engines.sqlite import network_file_system
 from ..errors import MigrateError, Refused
 from ..report import SILENT, Progress
-from ..site import Site, parts
+from ..site import Site
 from . import preflight, room
 from .migrating import Known, new_bytes, remembered
-from .preflight import Options, Survey
 from .room import Room
+from .surveyed import Options, Survey
+from .surveying import survey
 
 _FIXED_IN = (3, 51, 3)  # SQLite's "WAL reset" bug: two writers at one instant, very rare
 
@@ -61,10 +62,10 @@ def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagn
     except MigrateError as error:
         findings.append(_error(str(site.data), error))
     progress.step("look", "at every file")
-    surveys = preflight.survey(site, options, known.documents)
+    surveys = survey(site, options, known.documents)
     findings += [_error(seen.document.file, seen.error) for seen in surveys if seen.error]
     findings += [
-        Finding("warning", a.rule, f"{s.document.file} {' / '.join(a.key)}", *_meaning(s, a.rule))
+        Finding("warning", a.rule, f"{s.document.file} {' / '.join(a.key)}", *anomalies.meaning(s.document, a.rule))
         for s in surveys
         for a in s.anomalies
     ]
@@ -92,14 +93,6 @@ def _disk_findings(disks: list[Room]) -> Iterator[Finding]:
 def _error(where: str, error: MigrateError) -> Finding:
     code = error.facts.get("kind") or type(error).__name__.lower()
     return Finding("error", str(code), where, error.message, error.remedy)
-
-
-def _meaning(seen: Survey, code: str) -> tuple[str, str]:
-    for part in parts(seen.document).values():
-        for rule in part.rules:
-            if rule.code == code:
-                return rule.means, rule.remedy
-    return anomalies.BUILT_IN[code]
 
 
 def _key_findings(site: Site, key: dict[str, Any]) -> Iterator[Finding]:

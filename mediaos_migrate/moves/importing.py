@@ -18,11 +18,12 @@ from ..record import Record
 from ..report import CAP, SILENT, Books, Key, Progress
 from ..secrets import PLAIN
 from ..shapes import Shape
-from ..site import Site, parts
+from ..site import Site, parts, tables_of
+from ..stores import changes
 from ..stores.file import RECORDS, Envelope, FileStore
 from ..stores.table import BATCH, TableStore
 from ..values import Secret, dumps, locked, reveal
-from .preflight import Survey
+from .surveyed import Survey
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ def refuse_strangers(site: Site, connection: Connection, survey: Survey) -> None
 
 class _Import:
     def __init__(self, site: Site, connection: Connection, survey: Survey, progress: Progress) -> None:
-        self._progress = progress
+        self._progress, self._connection = progress, connection
         self._site, self._survey, self._document = site, survey, survey.document
         self._ledger = Ledger(connection)
         self._tables = site.stores(connection, survey.document)
@@ -95,6 +96,10 @@ class _Import:
         self._unjudged = False  # a value that only the key can compare was left as it is
 
     def run(self) -> Books:
+        with changes.unwatched(self._connection, tables_of(self._document)):
+            return self._run()
+
+    def _run(self) -> Books:
         self._ledger.clear_quarantine(self._document.name)
         for name, store in self._tables.items():
             if not self._fresh[name]:

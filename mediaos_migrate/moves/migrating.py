@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import backup, crash, files
-from ..engines.sqlite import Connection, looking, transaction
+from ..engines.sqlite import Connection, looking, tables, transaction
+from ..errors import CouldNotCheck
 from ..ledger import SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
 from ..secrets import PLAIN
-from ..site import Site, parts
+from ..site import Site, parts, tables_of
+from ..stores import changes
 from . import preflight, room, schema
+from .comparing import compare_document
 from .importing import import_document, refuse_strangers
-from .preflight import Options, Survey
-from .validating import compare_document
+from .looks import LOOKS, Look
+from .proving import Proof, admit, keep
+from .surveyed import Options, Survey
+from .surveying import Memory, survey
 
 
 @dataclass(slots=True)
@@ -76,6 +81,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
                 crash.point("ledger.made")
                 ledger.accept_folders(sorted({*ledger.accepted_folders(), *result.other_folders}))
                 result.steps = [str(step) for step in schema.take_pending(site, connection).steps]
+                _watch(site, connection)
                 result.key["fits"] = preflight.seal_with_one_key(site, connection)
             with result.timed("import"):
                 _import(site, connection, surveys, result, progress)
@@ -86,13 +92,20 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
     return result
 
 
+def _watch(site: Site, connection: Connection) -> None:
+    """Count the changes of all tables of the pack that there are."""
+    there = set(tables(connection))
+    with transaction(connection):
+        changes.watch(connection, (t for d in site.pack.documents.values() for t in tables_of(d) if t in there))
+
+
 def look(site: Site, options: Options, result: Migration) -> list[Survey]:
     """Look at the site without touching it; raises Refused with every reason there is."""
     known = remembered(site)
     others = preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
     result.other_folders = [str(folder) for folder in others]
     result.unmapped = site.unmapped()
-    surveys = preflight.survey(site, options, known.documents)
+    surveys = survey(site, options, known.documents, known.memory)
     preflight.refuse(surveys)
     result.key = dict(preflight.key_report(site, surveys))
     for disk in room.for_migration(site, new_bytes(surveys, known.documents)):
@@ -111,10 +124,18 @@ class Known:
 
     documents: dict[str, Entry] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)  # other data folders that are left aside
+    memory: Memory = field(default_factory=Memory)
 
 
 def remembered(site: Site) -> Known:
     """Return what the database remembers; nothing when there is none yet. Raises NotOurs."""
+    for _ in range(LOOKS):  # another run may be at work, and holds the lock that comes later
+        with suppress(CouldNotCheck):
+            return _remembered(site)
+    return _remembered(site)
+
+
+def _remembered(site: Site) -> Known:
     if not site.db.exists() or not site.db.stat().st_size:
         return Known()
     with looking(site.db) as connection:
@@ -122,7 +143,7 @@ def remembered(site: Site) -> Known:
             return Known()
         ledger = Ledger(connection)
         ledger.check(site.pack.app)
-        return Known(ledger.documents(), ledger.accepted_folders())
+        return Known(ledger.documents(), ledger.accepted_folders(), Proof(site, connection).memory)
 
 
 def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:
@@ -192,10 +213,14 @@ def _link(site: Site, connection: Connection, surveys: list[Survey]) -> None:
 
 
 def _validate(site: Site, connection: Connection, surveys: list[Survey], result: Migration, progress: Progress) -> None:
-    ledger = Ledger(connection)
+    proof = Proof(site, connection)
+    admit(connection, surveys, proof.fingerprint)
     for seen in surveys:
         progress.step("validate", seen.document.file)
         name = seen.document.name
+        if seen.from_memory and not result.books[name].changed and proof.holds(name, seen.digest):
+            result.documents.append(_as_proved(proof, seen, result.books[name]))
+            continue
         report = compare_document(site, connection, seen)
         if report.differs and not result.books.get(name, Books()).changed:
             # The file is the same, the table is not: a foreign hand changed it, and the file is believed.
@@ -205,6 +230,16 @@ def _validate(site: Site, connection: Connection, surveys: list[Survey], result:
         result.changed = result.changed or report.books.changed
         result.documents.append(report)
         if seen.state != SKIPPED:
-            verdict = "differs" if report.differs else "unverifiable" if report.unverifiable else "clean"
-            compared = sum(comparison.compared for comparison in report.comparisons)
-            ledger.record_evidence(name, verdict, seen.digest, {"compared": compared})
+            keep(site, connection, Look(report, seen.digest, changes.counts(connection, tables_of(seen.document))))
+
+
+def _as_proved(proof: Proof, seen: Survey, books: Books) -> DocumentReport:
+    """Report a document whose file and tables are what they were when they were found equal."""
+    report = proof.report(seen.document.name, seen.state)
+    return replace(
+        report,
+        books=books,
+        anomalies=tuple(seen.anomalies),
+        anomaly_count=seen.anomaly_count,
+        quarantined=books.quarantined,
+    )

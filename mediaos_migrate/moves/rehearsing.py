@@ -23,7 +23,7 @@ from ..site import Site
 from . import room
 from .exporting import Exported, export_from
 from .migrating import Migration, look, migrate
-from .preflight import Options
+from .surveyed import Options
 
 PREFIX = "mediaos-migrate-rehearsal-"
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..compare import compare
+from ..compare import Home, Lens, compare
 from ..errors import CouldNotCheck, UsageError
 from ..ledger import DAMAGED, Ledger, Quarantined
 from ..pack import DOCUMENT, Document, Part
@@ -62,7 +62,8 @@ def _shown_record(
     def one(record: Record | None) -> list[Record]:
         return [] if record is None else [record]
 
-    found = compare(part.table, lambda: one(source), lambda: one(target), site.vault.open)
+    lens = Lens(site.vault.open, rules=part.explains)
+    found = compare(part.table, Home(lambda: one(source)), Home(lambda: one(target)), lens)
     return Shown(*place, dotted(source), dotted(target), source is not None, target is not None, found)
 
 

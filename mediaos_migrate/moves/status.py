@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from .. import migrations
+from ..evidence import Evidence
 from ..ledger import DAMAGED, Entry, Ledger
 from ..pack import Document, built_in
 from ..site import DATABASE, Site
@@ -47,13 +48,13 @@ def status(site: Site) -> Status:
         return Status(0, len(site.migrations), found, f"Rehearse the migration: `{command}`.", site.unmapped())
     with site.looking() as connection:
         ledger = Ledger(connection)
-        known, evidence = ledger.documents(), ledger.last_evidence()
+        known, evidence = ledger.documents(), Evidence(connection).last()
         taken, pending = migrations.applied(connection), migrations.pending(connection, site.migrations)
         held = ledger.held_counts()
     found = []
     for document in site.pack.documents.values():
         entry = known.get(document.name) or Entry(document.name, document.file, "unknown")
-        proof = evidence.get(document.name, {})
+        proof = evidence.get(document.name)
         found.append(
             DocumentStatus(
                 document.name,
@@ -62,8 +63,8 @@ def status(site: Site) -> Status:
                 Stage.OFF,
                 entry.count,
                 held.get(document.name, 0),
-                proof.get("verdict"),
-                proof.get("at"),
+                proof.verdict if proof else None,
+                proof.at if proof else None,
                 skipped=bool(entry.skipped),
             )
         )

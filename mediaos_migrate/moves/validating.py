@@ -1,28 +1,48 @@
-"""Proving that a document's file and its tables say the same."""
+"""Proving that every document's file and tables say the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from heapq import merge
+from typing import Final
 
-from .. import files
-from ..compare import compare
-from ..documents.writer import LAST
+from .. import crash
+from ..anomalies import BUILT_IN, meaning
+from ..differences import BUILT_IN as NUMBERS
+from ..differences import JAVASCRIPT_ORDER
 from ..engines.sqlite import Connection
-from ..errors import CouldNotCheck
-from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
-from ..record import Record
-from ..report import SILENT, Comparison, Discrepancy, DocumentReport, Progress
-from ..secrets import PLAIN, Vault
-from ..shapes import Element
-from ..site import Site, parts
-from ..stores.file import FileStore
-from ..stores.table import TableStore
-from ..values import Secret, loads
+from ..errors import NotSettled, UsageError
+from ..evidence import Evidence, Verdict
+from ..ledger import SKIPPED
+from ..report import SILENT, DocumentReport, Key, Progress
+from ..site import Site
 from . import preflight
-from .importing import envelope_text
-from .preflight import Options, Survey
+from .looks import UNSETTLED, look_until_still
+from .proving import UNCHECKED, Proof, admit, keep
+from .surveyed import Options, Survey
+from .surveying import Memory, survey
+
+UNCHANGED: Final = "unchanged"
+BUILT_IN_EXPLANATIONS: Final = (*NUMBERS, JAVASCRIPT_ORDER)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to validate, and how.
+
+    `documents` and `keys` (of one document) narrow it down, `since_last` to what changed since the last verdict.
+    `quick` believes what earlier looks found; `record` keeps the verdicts. `fail_on` names anomalies that count as
+    differences, `accept_source` shrunken files to be believed.
+    """
+
+    documents: tuple[str, ...] = ()
+    keys: frozenset[Key] = frozenset()
+    quick: bool = False
+    since_last: bool = False
+    record: bool = False
+    fail_on: frozenset[str] = frozenset()
+    accept_source: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -31,99 +51,149 @@ class Validation:
 
     documents: list[DocumentReport] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
+    mode: str = "deep"
+    fail_on: frozenset[str] = frozenset()
+    trend: dict[str, list[Verdict]] = field(default_factory=dict)
+    resumed: bool = False  # it went on where an interrupted run had stopped
+    meanings: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)  # of each document's rules
+
+    def meaning(self, document: str, rule: str) -> dict[str, str]:
+        """Return what a rule of a document means, and the remedy if there is one; empty if nobody knows."""
+        return self.meanings.get(document, {}).get(rule, {})
+
+    @property
+    def broken(self) -> list[str]:
+        """The anomalies that were found and were said to count."""
+        return sorted({a.rule for report in self.documents for a in report.anomalies} & self.fail_on)
 
     @property
     def exit_code(self) -> int:
         """0 clean, 3 something differs, 5 something could not be checked."""
-        if any(report.differs for report in self.documents):
+        if self.broken or any(report.differs for report in self.documents):
             return 3
-        return 5 if any(report.unverifiable or report.state == "unchecked" for report in self.documents) else 0
+        unsure = (report.unverifiable or report.state in (UNCHECKED, UNSETTLED) for report in self.documents)
+        return 5 if any(unsure) else 0
 
 
-def validate(site: Site, names: Sequence[str] = (), progress: Progress = SILENT) -> Validation:
-    """Compare files and tables, all of them or those named, without touching either.
+def validate(site: Site, query: Query | None = None, progress: Progress = SILENT) -> Validation:
+    """Compare files and tables, all of them or those asked for; touches neither.
 
-    Raises Damaged or Suspect for a source that cannot be believed, CouldNotCheck when there is no
-    database or a file changed meanwhile.
+    Raises Damaged or Suspect for a source that cannot be believed, CouldNotCheck when there is no database.
     """
-    for name in names:
+    query = query or Query()
+    _check(site, query)
+    with ExitStack() as held:
+        if query.record:
+            held.enter_context(site.locked())
+        run = _Run(site, query, progress)
+        if query.quick:
+            found = run.glance()
+        elif query.record:
+            found = run.record(held.enter_context(site.writing()))
+        else:
+            found = run.look()
+        found.meanings = run.meanings()
+        return found
+
+
+def _check(site: Site, query: Query) -> None:
+    for name in query.documents:
         site.pack.document(name)
-    with site.looking() as connection:
-        known = Ledger(connection).documents()
-        skipped = [name for name, entry in known.items() if entry.state == SKIPPED]
-        left_out = {name for name in site.pack.documents if names and name not in names}
-        options = Options(skip=frozenset({*skipped, *left_out}))
-        surveys = preflight.survey(site, options, known)
-        preflight.refuse(surveys)
-        preflight.key_report(site, surveys)
-        result = Validation(unmapped=site.unmapped())
-        for seen in surveys:
-            if seen.document.name in left_out:
-                continue
-            progress.step("validate", seen.document.file)
-            if seen.document.name not in known:
-                result.documents.append(_unchecked(seen))
-                continue
-            report = compare_document(site, connection, seen)
-            if seen.digest and files.digest(site.file(seen.document)) != seen.digest:
-                raise CouldNotCheck(f"{seen.document.file} changed while it was compared.", "Run it again.")
-            result.documents.append(report)
-    return result
+    if query.keys and len(query.documents) != 1:
+        raise UsageError("A key belongs to one document.", "Name that document too.")
+    if query.record and (query.keys or query.quick):
+        raise UsageError("Only a deep look at whole documents is evidence.", "Leave --record out.")
+    known = {rule.code for d in site.pack.documents.values() for part in d.parts for rule in part.rules} | set(BUILT_IN)
+    if unknown := sorted(query.fail_on - known):
+        raise UsageError(f"There is no rule `{unknown[0]}`.", f"The rules are: {', '.join(sorted(known))}.")
 
 
-def _unchecked(seen: Survey) -> DocumentReport:
-    tables = tuple(part.table for part in parts(seen.document).values())
-    note = "never imported: run `mediaos-migrate migrate`"
-    return DocumentReport(seen.document.name, seen.document.file, "unchecked", tables, note=note)
+class _Run:
+    """One validation under way."""
 
+    def __init__(self, site: Site, query: Query, progress: Progress) -> None:
+        self._site, self._query, self._progress = site, query, progress
+        with site.looking() as connection:
+            self._proof = Proof(site, connection)
+            trend = {name: Evidence(connection).trend(name) for name in self._wanted}
+        self._result = Validation(
+            unmapped=site.unmapped(), mode="quick" if query.quick else "deep", fail_on=query.fail_on, trend=trend
+        )
 
-def compare_document(site: Site, connection: Connection, seen: Survey) -> DocumentReport:
-    """Compare one document, whose file was surveyed, with its tables and its quarantine."""
-    document = seen.document
-    tables = tuple(part.table for part in parts(document).values())
-    report = DocumentReport(document.name, document.file, seen.state, tables)
-    if seen.state == SKIPPED:
-        return DocumentReport(document.name, document.file, SKIPPED, tables, note="left out with --skip")
-    entry = Ledger(connection).document(document.name)
-    comparisons = []
-    for name, store in site.stores(connection, document).items():
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        return self._query.documents or tuple(document.name for document in self._site.pack.ordered())
 
-        def source(name: str = name) -> Iterator[Record]:
-            if seen.state == MISSING:
-                return iter(())
-            file = FileStore(site.file(document), document, site.vault, seen.twins, salvage=seen.salvage)
-            return (record for part, record in file.all() if part == name)
+    def meanings(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Say what the rules mean that the reports speak of, by document."""
+        return {report.document: self._meanings(report) for report in self._result.documents}
 
-        def target(name: str = name, store: TableStore = store) -> Iterator[Record]:
-            held = _held(Ledger(connection).quarantined(document.name, name), site.vault)
-            return merge(store.all(), held, key=lambda record: LAST if record.position is None else record.position)
+    def _meanings(self, report: DocumentReport) -> dict[str, dict[str, str]]:
+        document = self._site.pack.document(report.document)
+        found: dict[str, dict[str, str]] = {}
+        for rule in dict.fromkeys(anomaly.rule for anomaly in report.anomalies):
+            found[rule] = dict(zip(("means", "remedy"), meaning(document, rule), strict=True))
+        explains = (*BUILT_IN_EXPLANATIONS, *(each for part in document.parts for each in part.explains))
+        return found | {each.code: {"means": each.reason} for each in explains if each.code in report.explained}
 
-        comparisons.append(compare(store.part.table, source, target, site.vault.open))
-    comparisons += _compare_envelope(seen, entry)
-    return DocumentReport(
-        report.document,
-        report.file,
-        seen.state,
-        tables,
-        comparisons=tuple(comparisons),
-        anomalies=tuple(seen.anomalies),
-        anomaly_count=seen.anomaly_count,
-    )
+    def glance(self) -> Validation:
+        """Look at digests only."""
+        self._result.documents = [self._proof.glance(name) for name in self._wanted]
+        return self._result
 
+    def record(self, connection: Connection) -> Validation:
+        """Look, and keep each verdict at once; what an interrupted run had kept, and still holds, is done."""
+        evidence, run = Evidence(connection), self._proof.open_run or uuid.uuid4().hex
+        self._result.resumed = self._proof.open_run is not None
+        evidence.set_run(run)
+        self.look(connection, run)
+        evidence.set_run(None)
+        return self._result
 
-def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
-    """Compare what no record carries."""
-    if seen.envelope is None or entry is None or entry.envelope == envelope_text(seen.envelope):
-        return []
-    found = Discrepancy(("$envelope",), "changed")
-    return [Comparison("_mm_documents", 0, 0, {"changed": 1}, (found,))]
+    def look(self, connection: Connection | None = None, run: str = "") -> Validation:
+        """Look at everything that was asked for."""
+        done = {name: report for name in self._wanted if (report := self._done(name, run))}
+        for seen in self._survey(frozenset(done), connection):
+            name = seen.document.name
+            if name in done:
+                self._result.documents.append(done[name])
+            elif name in self._wanted:
+                self._progress.step("validate", seen.document.file)
+                self._result.documents.append(self._look(seen, connection, run))
+        return self._result
 
+    def _done(self, name: str, run: str) -> DocumentReport | None:
+        """Report what need not be looked at again, if that is asked for, or done by the run that was interrupted."""
+        last = self._proof.last.get(name)
+        if last is None or not (self._query.since_last or (run and last.run == run)):
+            return None
+        if not self._proof.holds(name, self._proof.digest(name)):
+            return None
+        note = f"nothing changed since it was found equal at {last.at}"
+        return self._proof.report(name, UNCHANGED, note)
 
-def _held(items: Iterator[Quarantined], vault: Vault) -> Iterator[Record]:
-    """Make records of what is in quarantine, to be compared with what stands in the file."""
-    for item in items:
-        raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
-        opened = raw if item.raw_state == PLAIN else vault.open(raw)
-        value = Secret(raw, item.raw_state, locked=True) if opened is None else loads(opened)
-        element = Element(item.name, value, item.pointer, item.reason)
-        yield Record((), value, element, item.position, unfit=item.reason)
+    def _survey(self, done: frozenset[str], connection: Connection | None) -> list[Survey]:
+        known = self._proof.known
+        out = {name for name, entry in known.items() if entry.state == SKIPPED}
+        out |= done | set(self._site.pack.documents) - set(self._wanted)
+        memory = self._proof.memory if self._result.resumed else Memory()
+        options = Options(skip=frozenset(out), accept_source=self._query.accept_source)
+        surveys = survey(self._site, options, known, memory)
+        preflight.refuse([seen for seen in surveys if not isinstance(seen.error, NotSettled)])
+        preflight.key_report(self._site, surveys)
+        if connection:
+            admit(connection, surveys, self._proof.fingerprint)
+            crash.point("validate.admitted")
+        return surveys
+
+    def _look(self, seen: Survey, connection: Connection | None, run: str) -> DocumentReport:
+        entry = self._proof.known.get(seen.document.name)
+        if entry is None:
+            tables = tuple(part.table for part in seen.document.parts)
+            note = "never imported: run `mediaos-migrate migrate`"
+            return DocumentReport(seen.document.name, seen.document.file, UNCHECKED, tables, note=note)
+        found = look_until_still(self._site, seen, entry, self._query.keys or None)
+        if connection and found.report.state not in (SKIPPED, UNSETTLED):
+            keep(self._site, connection, found, run)
+            crash.point("validate.recorded")
+        return found.report

@@ -1,17 +1,19 @@
 """What we know about one source app, as data: `mapping.toml` read into frozen models."""
 
-from .loading import built_in, known, load
+from .loading import MAPPING, built_in, known, load
 from .model import Document, Pack
-from .part import DOCUMENT, KEY, VALUE, Child, Column, Derived, Hidden, Part, Rule, View
+from .part import DOCUMENT, KEY, VALUE, Child, Column, Derived, Explanation, Hidden, Part, Rule, View
 
 __all__ = [
     "DOCUMENT",
     "KEY",
+    "MAPPING",
     "VALUE",
     "Child",
     "Column",
     "Derived",
     "Document",
+    "Explanation",
     "Hidden",
     "Pack",
     "Part",

@@ -15,13 +15,14 @@ from ..errors import BadPack, UsageError
 from .model import Pack
 
 BUILT_IN: Final = "schema"
+MAPPING: Final = "mapping.toml"
 ENTRY_POINTS: Final = "mediaos_migrate.packs"
 
 
 def load(app: str) -> Pack:
     """Load a pack by the name of a built-in or installed one, or by its folder; raises BadPack."""
     folder = _folder(app)
-    source = folder / "mapping.toml"
+    source = folder / MAPPING
     try:
         text = source.read_text(encoding="utf-8")
         data = tomllib.loads(text)
@@ -46,18 +47,18 @@ def built_in() -> Path:
 
 def known() -> list[str]:
     """Name all packs there are: built in, and offered by installed packages."""
-    ours = [folder.name for folder in sorted(built_in().iterdir()) if (folder / "mapping.toml").is_file()]
+    ours = [folder.name for folder in sorted(built_in().iterdir()) if (folder / MAPPING).is_file()]
     return list(dict.fromkeys([*ours, *sorted(point.name for point in entry_points(group=ENTRY_POINTS))]))
 
 
 def _folder(app: str) -> Path:
     """Find a pack's folder; what other packages offer is only loaded when it is asked for."""
     if "/" not in app:
-        if (built_in() / app / "mapping.toml").is_file():
+        if (built_in() / app / MAPPING).is_file():
             return built_in() / app
         for point in entry_points(group=ENTRY_POINTS, name=app):
             return _offered(point)
-    if (Path(app) / "mapping.toml").is_file():
+    if (Path(app) / MAPPING).is_file():
         return Path(app).resolve()
     raise UsageError(
         f"There is no pack `{app}`.", f"Name one of: {', '.join(known())}, or a folder with a mapping.toml."

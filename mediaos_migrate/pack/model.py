@@ -50,7 +50,7 @@ class Document(Model):
             raise ValueError("`under` names the member that holds the list, and belongs to lists of objects only")
         if self.siblings and self.shape is not Shape.LIST:
             raise ValueError("only a list of objects has siblings")
-        named = self.shape in (Shape.MAP, Shape.VALUES, Shape.LISTS)
+        named = self.shape.named
         keys = [self.records.columns[name].member for name in self.records.key]
         if named and KEY not in keys:
             raise ValueError(f"the key of a {self.shape} holds `{KEY}`")

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from ..report import Way
+
 KEY: Final = "$key"
 VALUE: Final = "$value"
 DOCUMENT: Final = "$document"
@@ -79,9 +81,24 @@ class Rule(Model):
     lower: tuple[str, ...] = ()
     member: str | None = None
     known: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
     refers: Stem | None = None
     repeats: tuple[str, ...] = ()
     variants: dict[str, str] = {}
+
+
+class Explanation(Model):
+    """A difference between file and table that is none to the app, and why.
+
+    `members` are dotted paths, `*` for any step (none: all members). Two instants are explained when they are
+    no more than `within_seconds` apart.
+    """
+
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+    way: Way
+    reason: str
+    members: tuple[str, ...] = ()
+    within_seconds: float = 0
 
 
 class Part(Model):
@@ -97,6 +114,7 @@ class Part(Model):
     children: dict[Identifier, Child] = {}
     secrets: tuple[Hidden, ...] = ()
     rules: tuple[Rule, ...] = ()
+    explains: tuple[Explanation, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MigrateError
-from ..report import CAP, Anomaly, DocumentReport, Key, Kind
+from ..evidence import Verdict
+from ..report import CAP, Anomaly, Discrepancy, DocumentReport, Key, Kind
 
 if TYPE_CHECKING:
     from ..moves.doctor import Diagnosis
@@ -44,21 +45,21 @@ def key_of(key: Key) -> str | list[str]:
 
 def document(report: DocumentReport) -> Payload:
     """Describe what happened to one document."""
-    kinds: tuple[Kind, ...] = ("missing", "extra", "changed", "unverifiable")
+    kinds: tuple[Kind, ...] = ("missing", "extra", "changed", "explained", "unverifiable")
     found: Payload = {
         "document": report.document,
         "file": report.file,
         "state": report.state,
         "tables": list(report.tables),
-        "read": report.books.read,
+        "read": report.books.read or report.compared,
         "inserted": report.books.inserted,
         "updated": report.books.updated,
         "unchanged": report.books.unchanged,
-        "quarantined": report.books.quarantined,
+        "quarantined": report.quarantined,
         "deleted": [key_of(key) for key in report.books.deleted],
         "deleted_count": report.books.deleted_count,
-        "compared": sum(comparison.compared for comparison in report.comparisons),
-        "equal": sum(comparison.equal for comparison in report.comparisons),
+        "compared": report.compared,
+        "equal": report.equal,
     }
     for kind in kinds:
         found[kind] = [key_of(key) for key in report.keys(kind)]
@@ -69,12 +70,26 @@ def document(report: DocumentReport) -> Payload:
         for d in comparison.discrepancies
         if d.fields
     ]
+    found["differences"] = [difference(item) for c in report.comparisons for item in c.discrepancies]
+    found["explained_by"] = report.explained
     out_of_order = [c.out_of_order for c in report.comparisons if c.out_of_order]
     found["out_of_order"] = [key_of(key) for key in out_of_order]
     found["anomalies"] = [anomaly(item) for item in report.anomalies[:CAP]]
     found["anomalies_count"] = report.anomaly_count
     found["note"] = report.note
     return found
+
+
+def difference(item: Discrepancy) -> Payload:
+    """Describe one record that differs: how, where in the file, and both sides with secrets as dots."""
+    return {
+        "key": key_of(item.key),
+        "kind": item.kind,
+        "line": item.line,
+        "members": [{"path": d.path, "way": d.way, "rule": d.rule or None} for d in item.differences],
+        "file": item.shown[0],
+        "table": item.shown[1],
+    }
 
 
 def anomaly(item: Anomaly) -> Payload:
@@ -115,7 +130,19 @@ def rehearsed(result: Rehearsal) -> Payload:
 
 def validated(result: Validation) -> Payload:
     """Describe a validation."""
-    return {"documents": [document(report) for report in result.documents], "unmapped": result.unmapped}
+    return {
+        "mode": result.mode,
+        "resumed": result.resumed,
+        "documents": [document(report) for report in result.documents],
+        "broken": result.broken,
+        "rules": result.meanings,
+        "trend": {name: [_verdict(each) for each in found] for name, found in result.trend.items() if found},
+        "unmapped": result.unmapped,
+    }
+
+
+def _verdict(item: Verdict) -> Payload:
+    return {"at": item.at, "verdict": item.verdict, **item.report}
 
 
 def exported(result: Sequence[Exported]) -> Payload:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MigrateError
-from ..report import DocumentReport
+from ..report import Discrepancy, DocumentReport
 from .words import Lines, many, size, some, spelled, table, unmapped
 
 if TYPE_CHECKING:
@@ -109,28 +109,39 @@ def _clear_text(key: dict[str, Any]) -> Lines:
 def _differences(documents: Sequence[DocumentReport]) -> Lines:
     for report in documents:
         for comparison in report.comparisons:
-            for item in comparison.discrepancies:
+            for item in (each for each in comparison.discrepancies if each.kind != "explained"):
                 fields = f" in {', '.join(item.fields)}" if item.fields else ""
-                yield f"{report.document}: {spelled(item.key)}: {_WORDS[item.kind]}{fields}"
-            kept, total = len(comparison.discrepancies), sum(comparison.counts.values())
+                yield f"{report.document}: {spelled(item.key)}: {_word(item)}{fields}"
+            kept = sum(item.kind != "explained" for item in comparison.discrepancies)
+            total = sum(count for kind, count in comparison.counts.items() if kind != "explained")
             if total > kept:
                 yield f"{report.document}: and {total - kept:,} more"
             if comparison.out_of_order:
                 yield f"{report.document}: the order differs, first at {spelled(comparison.out_of_order)}"
 
 
+def _word(item: Discrepancy) -> str:
+    if item.kind == "unverifiable":
+        sealed = any(difference.way == "secret" for difference in item.differences)
+        return "could not be compared without the key" if sealed else "could not be compared, because it keeps changing"
+    return _WORDS[item.kind]
+
+
 _WORDS = {
     "missing": "missing in the database",
     "extra": "only in the database",
     "changed": "differs",
-    "unverifiable": "could not be compared without the key",
 }
 
 
-def _verdict(documents: Sequence[DocumentReport], exit_code: int) -> str:
+def _verdict(documents: Sequence[DocumentReport], exit_code: int, *, quick: bool = False) -> str:
+    if any(report.differs for report in documents):
+        return "Files and database differ."
     if exit_code:
-        return {3: "Files and database differ."}.get(exit_code, "Not everything could be checked.")
-    compared = sum(comparison.compared for report in documents for comparison in report.comparisons)
+        return {3: "Anomalies were found that were said to count."}.get(exit_code, "Not everything could be checked.")
+    compared = sum(report.compared for report in documents)
+    if quick:
+        return f"Nothing has changed since {many(compared, 'record')} were found equal; only a deep look is evidence."
     return f"Files and database are equal: {many(compared, 'record')} compared."
 
 
@@ -158,29 +169,50 @@ def rehearsed(result: Rehearsal) -> Lines:
 
 def validated(result: Validation) -> Lines:
     """Tell what a validation found."""
-    heading = ("document", "state", "compared", "equal", "missing", "extra", "changed")
-    rows = [
-        (
-            r.document,
-            r.state,
-            sum(c.compared for c in r.comparisons),
-            sum(c.equal for c in r.comparisons),
-            r.count("missing"),
-            r.count("extra"),
-            r.count("changed"),
-        )
-        for r in result.documents
-    ]
-    yield from table([heading, *rows])
+    yield from _comparisons(result.documents)
     yield ""
+    if result.resumed:
+        yield "An interrupted run was completed."
     yield from _notes(result.documents)
     yield from _differences(result.documents)
+    yield from _explanations(result)
     yield from unmapped(result.unmapped)
-    yield _verdict(result.documents, result.exit_code)
+    yield from (f"--fail-on {rule}: {_records(result, rule)}" for rule in result.broken)
+    yield _verdict(result.documents, result.exit_code, quick=result.mode == "quick")
     if any(report.differs for report in result.documents):
         yield "See both sides of one with `mediaos-migrate show DOCUMENT KEY`; `migrate` takes over what the files say."
     if any(report.unverifiable for report in result.documents):
-        yield "Give the app's key (ENCRYPTION_KEY or --key-file) to compare what is sealed."
+        yield "What is sealed needs the app's key (ENCRYPTION_KEY or --key-file), what moves needs the app to rest."
+
+
+def _comparisons(documents: Sequence[DocumentReport]) -> Lines:
+    columns = {
+        "compared": [r.compared for r in documents],
+        "equal": [r.equal for r in documents],
+        "missing": [r.count("missing") for r in documents],
+        "extra": [r.count("extra") for r in documents],
+        "changed": [r.count("changed") for r in documents],
+        "explained": [r.count("explained") for r in documents],
+        "unverifiable": [r.count("unverifiable") for r in documents],
+    }
+    shown = {name: found for name, found in columns.items() if any(found) or name in _ALWAYS}
+    rows = [(r.document, r.state, *(found[n] for found in shown.values())) for n, r in enumerate(documents)]
+    yield from table([("document", "state", *shown), *rows])
+
+
+_ALWAYS = ("compared", "equal", "missing", "extra", "changed")
+
+
+def _explanations(result: Validation) -> Lines:
+    for report in result.documents:
+        for rule, count in report.explained.items():
+            reason = result.meaning(report.document, rule).get("means", "")
+            yield f"{report.document}: {many(count, 'difference')} explained by {rule}: {reason}"
+
+
+def _records(result: Validation, rule: str) -> str:
+    keys = [f"{r.document} {spelled(a.key)}" for r in result.documents for a in r.anomalies if a.rule == rule]
+    return some(keys)
 
 
 def exported(result: Sequence[Exported], folder: Path) -> Lines:

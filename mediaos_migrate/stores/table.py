@@ -30,7 +30,7 @@ class TableStore:
     """
 
     def __init__(self, connection: Connection, document: Document, part: Part, vault: Vault) -> None:
-        self._db, self.document, self.part, self._vault = connection, document, part, vault
+        self.connection, self.document, self.part, self._vault = connection, document, part, vault
         self._mapper = Mapper(document, part)
         self._columns = [*part.columns, *part.views, *part.derived, "extra", "members"]
         self._hiding = bool(part.hidden)
@@ -60,7 +60,7 @@ class TableStore:
         for table, child in self.part.children.items():
             wanted[table] = {child.parent, "position", *child.columns, "extra", "members"}
         for table, names in wanted.items():
-            there = columns_of(self._db, table)
+            there = columns_of(self.connection, table)
             if not there:
                 raise CouldNotCheck(
                     f"The database has no table `{table}` for {self.document.name}.",
@@ -75,21 +75,21 @@ class TableStore:
 
     def count(self) -> int:
         """Return how many records the table holds."""
-        return int(self._db.execute(f"SELECT count(*) FROM {self._table} WHERE {self._scope}").fetchone()[0])
+        return int(self.connection.execute(f"SELECT count(*) FROM {self._table} WHERE {self._scope}").fetchone()[0])
 
     def holds_plain(self) -> bool:
         """Tell whether a credential stands in clear text in the table."""
         if not self._hiding:
             return False
         sql = f"SELECT 1 FROM {self._table} WHERE {self._scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
-        return self._db.execute(sql).fetchone() is not None
+        return self.connection.execute(sql).fetchone() is not None
 
     def sealed_by_us(self) -> Iterator[str]:
         """Walk through the envelopes in the table that are ours, not the app's."""
         if not self._hiding:
             return
         sql = f"{self._select} WHERE {self._scope} AND secret_state LIKE '%\"{SEALED_HERE}%'"
-        for row in self._db.execute(sql):
+        for row in self.connection.execute(sql):
             states = _states(row["secret_state"])
             for place, found, _ in secrets_in(self.part, self._mapper.value(row, {})):
                 if states.get(place, "").startswith(SEALED_HERE) and isinstance(found, str):
@@ -97,7 +97,7 @@ class TableStore:
 
     def all(self) -> Iterator[Record]:
         """Walk through all records in the order of the file; what a foreign hand added comes last."""
-        rows = self._db.execute(f"{self._select} WHERE {self._scope} ORDER BY position IS NULL, position, rowid")
+        rows = self.connection.execute(f"{self._select} WHERE {self._scope} ORDER BY position IS NULL, position, rowid")
         while batch := rows.fetchmany(BATCH):
             yield from self._records(batch)
 
@@ -109,7 +109,7 @@ class TableStore:
             marks = ", ".join(f"({', '.join('?' * len(self.part.key))})" for _ in some)
             names = ", ".join(map(quoted, self.part.key))
             sql = f"{self._select} WHERE ({names}) IN (VALUES {marks})"
-            rows = self._db.execute(sql, [text for key in some for text in key]).fetchall()
+            rows = self.connection.execute(sql, [text for key in some for text in key]).fetchall()
             found.update((record.key, record) for record in self._records(rows))
         return found
 
@@ -131,7 +131,7 @@ class TableStore:
             f"ORDER BY {quoted(child.parent)}, position"
         )
         found: dict[str, list[Mapping[str, Any]]] = {}
-        for row in self._db.execute(sql, parents):
+        for row in self.connection.execute(sql, parents):
             found.setdefault(row[child.parent], []).append(row)
         return found
 
@@ -147,7 +147,7 @@ class TableStore:
     def insert(self, records: Sequence[Record]) -> None:
         """Add records that the table does not hold."""
         rows = [self.rows(record) for record in records]
-        self._db.executemany(
+        self.connection.executemany(
             self._insert,
             [
                 (*(row.columns[name] for name in self._columns), record.position)
@@ -159,7 +159,7 @@ class TableStore:
     def update(self, records: Sequence[Record]) -> None:
         """Change the mapped columns of records that the table holds."""
         rows = [self.rows(record) for record in records]
-        self._db.executemany(
+        self.connection.executemany(
             self._update,
             [
                 (*(row.columns[name] for name in self._changing), record.position, *row.key)
@@ -168,13 +168,13 @@ class TableStore:
         )
         if _STAMP in self.part.columns:
             # A trigger took "changed, but with the same time" for a change without a time.
-            self._db.executemany(
+            self.connection.executemany(
                 f"UPDATE {self._table} SET {_STAMP} = ? WHERE {self._matches} AND {_STAMP} IS NOT ?",
                 [(row.columns[_STAMP], *row.key, row.columns[_STAMP]) for row in rows],
             )
         for table, child in self.part.children.items():
             sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
-            self._db.executemany(sql, [(row.key[0],) for row in rows])
+            self.connection.executemany(sql, [(row.key[0],) for row in rows])
         self._put_children(rows)
 
     def _put_children(self, rows: Sequence[Row]) -> None:
@@ -184,11 +184,11 @@ class TableStore:
                 f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES ({', '.join('?' * len(names))})"
             )
             items = (item for row in rows for item in row.children[table])
-            self._db.executemany(sql, [[item[name] for name in names] for item in items])
+            self.connection.executemany(sql, [[item[name] for name in names] for item in items])
 
     def move(self, moves: Sequence[tuple[int, Key]]) -> None:
         """Give records another position."""
-        self._db.executemany(
+        self.connection.executemany(
             f"UPDATE {self._table} SET position = ? WHERE {self._matches}",
             [(place, *key) for place, key in moves],
         )
@@ -196,7 +196,7 @@ class TableStore:
     def place(self, key: Key) -> int | None:
         """Return the position of a record (by the first columns of its key, if not by all), or None."""
         names = [quoted(name) for name in self.part.key[: len(key)]]
-        row = self._db.execute(
+        row = self.connection.execute(
             f"SELECT count(*), min(position) FROM {self._table} WHERE {' AND '.join(f'{n} = ?' for n in names)}",
             key,
         ).fetchone()
@@ -204,18 +204,18 @@ class TableStore:
 
     def remove(self, keys: Sequence[Key]) -> None:
         """Remove records; their child rows go with them."""
-        self._db.executemany(f"DELETE FROM {self._table} WHERE {self._matches}", keys)
+        self.connection.executemany(f"DELETE FROM {self._table} WHERE {self._matches}", keys)
 
     def watch(self) -> None:
         """Begin to note which records a pass has seen, so that `unseen` can tell which it has not."""
-        self._db.execute(f"DROP TABLE IF EXISTS {self._seen}")
+        self.connection.execute(f"DROP TABLE IF EXISTS {self._seen}")
         names = ", ".join(f"k{number} TEXT" for number in range(len(self.part.key)))
         keys = ", ".join(f"k{number}" for number in range(len(self.part.key)))
-        self._db.execute(f"CREATE TABLE {self._seen} ({names}, PRIMARY KEY ({keys})) WITHOUT ROWID")
+        self.connection.execute(f"CREATE TABLE {self._seen} ({names}, PRIMARY KEY ({keys})) WITHOUT ROWID")
 
     def saw(self, keys: Sequence[Key]) -> None:
         """Note that a pass has seen these records."""
-        self._db.executemany(f"INSERT INTO {self._seen} VALUES ({', '.join('?' * len(self.part.key))})", keys)
+        self.connection.executemany(f"INSERT INTO {self._seen} VALUES ({', '.join('?' * len(self.part.key))})", keys)
 
     def unseen(self) -> Iterator[list[Key]]:
         """Find the records that the pass has not seen, some at a time; the caller removes them."""
@@ -224,9 +224,9 @@ class TableStore:
             f"SELECT {names} FROM {self._table} WHERE {self._scope} "
             f"AND ({names}) NOT IN (SELECT * FROM {self._seen}) LIMIT {BATCH}"
         )
-        while found := [tuple(row) for row in self._db.execute(sql)]:
+        while found := [tuple(row) for row in self.connection.execute(sql)]:
             yield found
-        self._db.execute(f"DROP TABLE {self._seen}")
+        self.connection.execute(f"DROP TABLE {self._seen}")
 
     def link(self) -> None:
         """Point each linked column to the record it names, where that record exists."""
@@ -234,7 +234,7 @@ class TableStore:
             if derived.by != "link":
                 continue
             column, of = quoted(name), quoted(derived.of)
-            target = self._db.execute(
+            target = self.connection.execute(
                 "SELECT [table], [to] FROM pragma_foreign_key_list(?) WHERE [from] = ?",
                 (self.part.table, name),
             ).fetchone()
@@ -242,7 +242,7 @@ class TableStore:
                 raise BadPack(f"The linked column `{name}` of `{self.part.table}` is no foreign key.", "Mend the pack.")
             table, to = map(quoted, target)
             found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self._table}.{of})"
-            self._db.execute(f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}")
+            self.connection.execute(f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}")
 
 
 def _states(text: Any) -> dict[str, str]:

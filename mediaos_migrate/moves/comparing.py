@@ -1,0 +1,118 @@
+"""One document's two homes, held against each other in one look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from heapq import merge
+
+from ..compare import Home, Lens, compare
+from ..documents.writer import LAST
+from ..engines.sqlite import Connection
+from ..files import CHUNK
+from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
+from ..record import Record
+from ..report import Comparison, Difference, Discrepancy, DocumentReport, Key
+from ..secrets import PLAIN, Vault
+from ..shapes import Element
+from ..site import Site, parts
+from ..stores.file import FileStore
+from ..stores.table import TableStore
+from ..values import Secret, loads, redacted
+from .importing import envelope_text
+from .surveyed import Survey
+
+ENVELOPE = "$envelope"  # the key under which is told that what no record carries differs
+
+
+def compare_document(
+    site: Site, connection: Connection, seen: Survey, keys: frozenset[Key] | None = None
+) -> DocumentReport:
+    """Compare one document, whose file was surveyed, with its tables and its quarantine; `keys` narrow it down."""
+    document = seen.document
+    tables = tuple(part.table for part in parts(document).values())
+    if seen.state == SKIPPED:
+        return DocumentReport(document.name, document.file, SKIPPED, tables, note="left out with --skip")
+    ledger = Ledger(connection)
+    entry = ledger.document(document.name)
+    stores = site.stores(connection, document)
+    found = [_compare_part(site, seen, name, store, keys) for name, store in stores.items()]
+    if keys is None:
+        found += _compare_envelope(seen, entry)
+    return DocumentReport(
+        document.name,
+        document.file,
+        seen.state,
+        tables,
+        comparisons=tuple(_with_lines(site, seen, comparison) for comparison in found),
+        anomalies=tuple(seen.anomalies),
+        anomaly_count=seen.anomaly_count,
+        quarantined=ledger.held_counts().get(document.name, 0),
+    )
+
+
+def _compare_part(site: Site, seen: Survey, name: str, store: TableStore, keys: frozenset[Key] | None) -> Comparison:
+    document, part = seen.document, store.part
+
+    def of_file() -> Iterator[Record]:
+        if seen.state == MISSING:
+            return iter(())
+        file = FileStore(site.file(document), document, site.vault, seen.twins, salvage=seen.salvage)
+        return (record for of, record in file.all() if of == name)
+
+    def of_table() -> Iterator[Record]:
+        held = _held(Ledger(store.connection).quarantined(document.name, name), site.vault)
+        rows = store.all() if keys is None else iter(store.get(sorted(keys)).values())
+        return merge(rows, held, key=lambda record: LAST if record.position is None else record.position)
+
+    lens = Lens(
+        site.vault.open,
+        lambda value: redacted(site.vault.veil(part, value)),
+        part.explains,
+        named=document.shape.named,
+    )
+    if keys is not None:
+        return compare(part.table, Home(_only(of_file, keys)), Home(_only(of_table, keys)), lens)
+    return compare(part.table, Home(of_file, seen.summaries.get(name)), Home(of_table), lens)
+
+
+def _only(records: Callable[[], Iterable[Record]], keys: frozenset[Key]) -> Callable[[], Iterator[Record]]:
+    return lambda: (record for record in records() if record.identity in keys)
+
+
+def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
+    """Compare what no record carries."""
+    if seen.envelope is None or entry is None or entry.envelope == envelope_text(seen.envelope):
+        return []
+    found = Discrepancy((ENVELOPE,), "changed", (Difference(ENVELOPE, "value"),))
+    return [Comparison("_mm_documents", 0, 0, {"changed": 1}, (found,))]
+
+
+def _with_lines(site: Site, seen: Survey, comparison: Comparison) -> Comparison:
+    """Say on which line of the file each record that differs begins."""
+    offsets = sorted({item.offset for item in comparison.discrepancies if item.offset is not None})
+    if not offsets:
+        return comparison
+    lines = dict(zip(offsets, _lines(site, seen, offsets), strict=True))
+    found = tuple(replace(i, line=lines[i.offset]) if i.offset is not None else i for i in comparison.discrepancies)
+    return replace(comparison, discrepancies=found)
+
+
+def _lines(site: Site, seen: Survey, offsets: list[int]) -> Iterator[int]:
+    line, here = 1, 0
+    with site.file(seen.document).open("rb") as stream:
+        for offset in offsets:
+            while piece := stream.read(min(CHUNK, offset - here)):
+                line += piece.count(b"\n")
+                here += len(piece)
+            yield line
+
+
+def _held(items: Iterator[Quarantined], vault: Vault) -> Iterator[Record]:
+    """Make records of what is in quarantine, to be compared with what stands in the file."""
+    for item in items:
+        raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
+        opened = raw if item.raw_state == PLAIN else vault.open(raw)
+        value = Secret(raw, item.raw_state, locked=True) if opened is None else loads(opened)
+        element = Element(item.name, value, item.pointer, item.reason)
+        yield Record((), value, element, item.position, unfit=item.reason)

@@ -1,0 +1,97 @@
+"""Keeping what was proved, and relying on it as far as it goes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .. import files
+from ..compare import Summary
+from ..engines.sqlite import Connection
+from ..evidence import CLEAN, DIFFERS, UNVERIFIABLE, Admitted, Evidence, Verdict
+from ..ledger import Entry, Ledger
+from ..report import Comparison, DocumentReport
+from ..site import Site, parts, tables_of
+from ..stores import changes
+from .looks import Look
+from .surveyed import Survey
+from .surveying import Memory, remember
+
+UNCHECKED: Final = "unchecked"
+
+
+class Proof:
+    """What a site's database remembers of earlier proofs, and what of it still holds."""
+
+    def __init__(self, site: Site, connection: Connection) -> None:
+        self._site = site
+        evidence = Evidence(connection)
+        self.known: dict[str, Entry] = Ledger(connection).documents()
+        self.last: dict[str, Verdict] = evidence.last()
+        self.fingerprint = site.fingerprint(connection)
+        self.open_run = evidence.open_run()
+        self._epoch = evidence.epoch()
+        self._admitted: dict[str, Admitted] = evidence.admitted()
+        self._summaries = {name: evidence.summaries(name) for name in site.pack.documents}
+        self._changes = {d.name: changes.counts(connection, tables_of(d)) for d in site.pack.documents.values()}
+
+    @property
+    def memory(self) -> Memory:
+        """What earlier looks found."""
+        return Memory(self._admitted, self.fingerprint)
+
+    def holds(self, name: str, digest: str | None) -> bool:
+        """Tell whether a document was found clean, and nothing that it was true of has changed since."""
+        last = self.last.get(name)
+        if last is None or last.verdict != CLEAN:
+            return False
+        return last.holds(digest, self.fingerprint, self._changes[name], self._epoch)
+
+    def digest(self, name: str) -> str | None:
+        """Return the digest of a document's file as it is now; None when there is none."""
+        path = self._site.file(self._site.pack.document(name))
+        return files.digest(path) if path.is_file() else None
+
+    def report(self, name: str, state: str, note: str = "") -> DocumentReport:
+        """Report a document by the summaries of its last look."""
+        document = self._site.pack.document(name)
+        tables = tuple(part.table for part in document.parts)
+        compared = []
+        for part_name, part in parts(document).items():
+            both = self._summaries[name].get(part_name)
+            if both:
+                left, right = map(Summary.from_bytes, both)
+                compared.append(Comparison(part.table, left.count, min(left.count, right.count), states=both))
+        return DocumentReport(name, document.file, state, tables, comparisons=tuple(compared), note=note)
+
+    def glance(self, name: str) -> DocumentReport:
+        """Look at digests only: the file's, and those of both homes as the last deep look found them."""
+        entry, last = self.known.get(name), self.last.get(name)
+        if entry is None or last is None:
+            return self.report(name, UNCHECKED, "never validated: run `mediaos-migrate migrate`")
+        digest = self.digest(name)
+        if self.holds(name, digest):
+            return self.report(name, entry.state)
+        why = "the file changed" if digest != last.digest else "the table, the schema or the mapping changed"
+        if last.verdict != CLEAN:
+            why = f"it was not clean ({last.verdict})"
+        return self.report(name, UNCHECKED, f"{why} since {last.at}: only a deep look can tell")
+
+
+def keep(site: Site, connection: Connection, look: Look, run: str | None = None) -> None:
+    """Keep a verdict, with what it was true of; it commits as a whole."""
+    report = look.report
+    verdict = DIFFERS if report.differs else UNVERIFIABLE if report.unverifiable else CLEAN
+    told = {"compared": report.compared, "equal": report.equal, "explained": report.count("explained")}
+    told["unexplained"] = sum(report.count(kind) for kind in ("missing", "extra", "changed", "unverifiable"))
+    names = parts(site.pack.document(report.document))
+    summaries = {name: each.states for name, each in zip(names, report.comparisons, strict=False)}
+    Evidence(connection).record(
+        Verdict(report.document, verdict, look.digest, site.fingerprint(connection), look.changes, told, run), summaries
+    )
+
+
+def admit(connection: Connection, surveys: list[Survey], fingerprint: str) -> None:
+    """Remember full looks at files, so that the same bytes need not be read again."""
+    for seen in surveys:
+        if not seen.from_memory and (found := remember(seen, fingerprint)):
+            Evidence(connection).admit(found)
