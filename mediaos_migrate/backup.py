@@ -104,10 +104,7 @@ def _copy(site: Site, folder: Path, name: str, digest: str) -> dict[str, Any]:
 
 
 def holding(site: Site, name: str, digest: str) -> Path | None:
-    """Find a file with a certain digest: in the data folder, or in a backup."""
-    here = site.data / name
-    if here.is_file() and files.digest(here) == digest:
-        return here
+    """Find a copy of a file that has a certain digest; nobody writes to a backup."""
     copies = (backup.folder / name for backup in reversed(all_of(site)) if backup.digests.get(name) == digest)
     return next((copy for copy in copies if copy.is_file() and files.digest(copy) == digest), None)
 

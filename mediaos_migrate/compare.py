@@ -197,10 +197,11 @@ class _Compare:
         one, other = _opened(left.value, self._lens.opens), _opened(right.value, self._lens.opens)
         if canonical(one) == canonical(other):
             return
-        found = tuple(differences(one, other, self._rules))
+        assumed = _assumed(one, other)
+        found = tuple(differences(one, assumed, self._rules))
         kind: Kind = "changed"
-        if unverifiable(one, other):
-            kind = "unverifiable"
+        if canonical(one) == canonical(assumed):
+            kind, found = "unverifiable", tuple(differences(one, other))
         elif all(difference.rule for difference in found):
             kind = "explained"
             for rule in {difference.rule for difference in found}:
@@ -247,13 +248,12 @@ def _opened(value: Any, opener: Callable[[str], str | None]) -> Any:
     return value
 
 
-def unverifiable(left: Any, right: Any) -> bool:
-    """Tell whether two values could be equal: they differ only in secrets that nobody could open."""
+def _assumed(left: Any, right: Any) -> Any:
+    """Return `right` with every secret that nobody can judge taken from `left`."""
     if isinstance(left, Secret) and isinstance(right, Secret):
-        closed = right.locked or (left.state != "plain" and right.state != "plain")
-        return closed or canonical(left) == canonical(right)
+        return left if right.locked or (left.state != "plain" and right.state != "plain") else right
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(unverifiable(left[name], right[name]) for name in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(unverifiable, left, right))
-    return canonical(left) == canonical(right)
+        return {name: _assumed(left[name], item) if name in left else item for name, item in right.items()}
+    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        return [_assumed(one, other) for one, other in zip(left, right, strict=True)]
+    return right

@@ -92,6 +92,13 @@ class CouldNotCheck(MigrateError):
     exit_code = 5
 
 
+class FileChanged(CouldNotCheck):
+    """A file was changed by the app after it had been looked at; what was done before stays."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"{file} was changed in the meantime.", "Stop the app, and run the command again.", file=file)
+
+
 class NeedsPerson(MigrateError):
     """Two sources of truth contradict each other, and only a person can say which is right."""
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from . import __version__
 from .engines.sqlite import Connection, tables, transaction
-from .errors import NotOurs
+from .errors import NeedsPerson, NotOurs
 from .stages import Stage
 from .values import loads, quoted
 
@@ -132,7 +132,10 @@ class Ledger:
 
     def site(self) -> dict[str, Any]:
         """Return the site's own row."""
-        return dict(self._db.execute("SELECT * FROM _mm_site").fetchone())
+        row = self._db.execute("SELECT * FROM _mm_site").fetchone()
+        if row is None:
+            raise NeedsPerson("The database has lost the row that says whose it is.", "Restore a backup of it.")
+        return dict(row)
 
     def accepted_folders(self) -> list[str]:
         """Return the other data folders that a person has said to leave aside."""

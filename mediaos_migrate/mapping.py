@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .codecs import CODECS, UNBINDABLE, Codec, from_json, key_text
+from .codecs import CODECS, UNBINDABLE, Codec, from_json, key_text, plain
 from .derived import derive
 from .fields import Fields
 from .pack import DOCUMENT, KEY, VALUE, Child, Document, Part
@@ -24,6 +24,11 @@ class Row:
     key: tuple[str, ...]
     columns: dict[str, Any]
     children: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+def key_of_column(value: Any) -> str:
+    """Return a key as text, whatever a foreign hand put into its column."""
+    return value if type(value) is str else str(plain(value))
 
 
 class NoKey(ValueError):
@@ -133,7 +138,7 @@ class Mapper:
 
     def name(self, row: Mapping[str, Any]) -> str | None:
         """Return the name of a row's record in its map, or None in a list."""
-        return next((row[n] for n in self.part.key if self.part.columns[n].member == KEY), None)
+        return next((key_of_column(row[n]) for n in self.part.key if self.part.columns[n].member == KEY), None)
 
     def _whole_value(self, row: Mapping[str, Any]) -> Any:
         column = row[self._whole]  # type: ignore[index]  # only called when there is one

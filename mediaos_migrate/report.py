@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
 CAP: Final = 200  # discrepancies and anomalies kept with their key; all are counted
+LISTED: Final = 1_000  # quarantined records that are listed at once
 
 Key = tuple[str, ...]
 Kind = Literal["missing", "extra", "changed", "explained", "unverifiable"]
@@ -145,6 +146,11 @@ class DocumentReport:
             for rule, count in comparison.explained.items():
                 found[rule] = found.get(rule, 0) + count
         return found
+
+    @property
+    def unsure(self) -> list[Discrepancy]:
+        """The records that could not be compared, as many as were kept."""
+        return [d for c in self.comparisons for d in c.discrepancies if d.kind == "unverifiable"]
 
     def keys(self, kind: Kind) -> list[Key]:
         """Return the keys of one kind of difference, as many as were kept."""

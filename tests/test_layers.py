@@ -24,7 +24,7 @@ LAYERS: Final = [
     "derived fields differences",
     "mapping record",
     "compare",
-    "files",
+    "files scratch",
     "documents engines secrets",
     "migrations",
     "anomalies stores ledger",
@@ -41,8 +41,8 @@ PRINTING: Final = {"cli.main", "show.progress", "crash"}
 # Beside `files`, a file is opened for writing here only, and why.
 WRITING: Final = {
     ("site", "_locked"): "the lock file says who holds it",
-    ("moves.rehearsing", "_workplace"): "the lock file of a rehearsal's folder, which is removed with it",
-    ("moves.rehearsing", "_sweep"): "the same lock, tried",
+    ("scratch", "folder"): "the lock file of a scratch folder, which is removed with it",
+    ("scratch", "_sweep"): "the same lock, tried",
     ("engines.sqlite", "_look"): "an interrupted write is mended in a copy, in a temporary folder",
     ("cli.main", "_print"): "what nobody reads any more goes to the null device",
 }

@@ -12,7 +12,7 @@ from ..values import pretty, quoted
 
 _LOOK: Final = 1 << 16
 _FIRST = re.compile(rb'[\[{](\r?\n?)([ \t]*)"(?:[^"\\]|\\.)*"\s*(:\s*)')
-_ESCAPED = re.compile(rb"\\u(?!d[89ab])(?!00[01])[0-9a-fA-F]{4}")
+_ESCAPED = re.compile(rb"(?i)\\u(?!d[89a-f])(?!00[01])[0-9a-f]{4}|\\ud[89ab][0-9a-f]{2}\\ud[c-f]")  # not half a pair
 
 
 @dataclass(frozen=True, slots=True)

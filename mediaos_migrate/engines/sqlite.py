@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import sqlite_utils
 
-from .. import files
+from .. import files, scratch
 from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
@@ -81,8 +80,8 @@ def _set_journal(connection: Connection, *, on_network: bool) -> None:
 def looking(path: Path) -> Iterator[Connection]:
     """Lend out a connection that leaves every byte of the database and its folder as it was."""
     _check_file(path)
-    with tempfile.TemporaryDirectory(prefix="mediaos-migrate-look-") as scratch:
-        found, frozen = _look(path, Path(scratch))
+    with ExitStack() as held:
+        found, frozen = _look(path, held)
         with closing(found) as connection:
             before = _stamp(path)
             try:
@@ -95,14 +94,14 @@ def looking(path: Path) -> Iterator[Connection]:
             raise CouldNotCheck(f"{path.name} changed while it was looked at.", "Run the command again.")
 
 
-def _look(path: Path, scratch: Path) -> tuple[Connection, bool]:
+def _look(path: Path, held: ExitStack) -> tuple[Connection, bool]:
     """Open a database to look at, and say whether SQLite was told that nobody changes it."""
     journal, wal, shm = (path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm"))
     if wal.exists() and shm.exists():
         return _connect(path, "mode=ro&readonly_shm=1"), False
     if wal.exists() or journal.exists():
         # An interrupted write: SQLite would mend it on opening, so it is mended in a copy.
-        copied = scratch / path.name
+        copied = held.enter_context(scratch.folder("look")) / path.name
         for suffix in ("", *_ASIDE):
             if path.with_name(path.name + suffix).exists():
                 shutil.copyfile(path.with_name(path.name + suffix), copied.with_name(copied.name + suffix))

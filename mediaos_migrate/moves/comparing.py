@@ -12,7 +12,7 @@ from ..engines.sqlite import Connection
 from ..files import CHUNK
 from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
 from ..record import Record
-from ..report import Comparison, Difference, Discrepancy, DocumentReport, Key
+from ..report import CAP, Comparison, Difference, Discrepancy, DocumentReport, Key
 from ..secrets import PLAIN, Vault
 from ..shapes import Element
 from ..site import Site, parts
@@ -38,7 +38,7 @@ def compare_document(
     stores = site.stores(connection, document)
     found = [_compare_part(site, seen, name, store, keys) for name, store in stores.items()]
     if keys is None:
-        found += _compare_envelope(seen, entry)
+        found += [*_strays(stores), *_compare_envelope(seen, entry)]
     return DocumentReport(
         document.name,
         document.file,
@@ -78,6 +78,17 @@ def _compare_part(site: Site, seen: Survey, name: str, store: TableStore, keys: 
 
 def _only(records: Callable[[], Iterable[Record]], keys: frozenset[Key]) -> Callable[[], Iterator[Record]]:
     return lambda: (record for record in records() if record.identity in keys)
+
+
+def _strays(stores: dict[str, TableStore]) -> Iterator[Comparison]:
+    """Report child rows that belong to no record."""
+    for store in stores.values():
+        found: dict[str, list[Key]] = {}
+        for table, key in store.strays():
+            found.setdefault(table, []).append(key)
+        for table, keys in found.items():
+            kept = tuple(Discrepancy(key, "extra") for key in keys[:CAP])
+            yield Comparison(table, 0, 0, {"extra": len(keys)}, kept)
 
 
 def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import merge
 from pathlib import Path
 
-from .. import backup, files
+from .. import backup, files, scratch
 from ..digest import Hashes
 from ..documents.style import Style
 from ..documents.writer import LAST, Content, Identity, Patch, Want, write
 from ..engines.sqlite import Connection
-from ..errors import NeedsKey, Refused
+from ..errors import NeedsKey, NeedsPerson, Refused
 from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger, Quarantined
 from ..mapping import Mapper, NoKey
 from ..pack import Document
@@ -22,6 +23,8 @@ from ..shapes import Element, Piece, Shape, pointer, together
 from ..site import STATE_FOLDER, Site
 from ..stores.file import RECORDS, SIBLINGS, Envelope
 from ..values import loads, locked, reveal
+
+GONE = "gone"  # the one row of a document was deleted: there is nothing to write
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,11 @@ class Export:
         document, entry = self._document, self._entry
         if not self._stores:
             return Exported(document.name, document.file, entry.state)
-        base = backup.holding(self._site, document.file, entry.digest or "") if entry.state == PRESENT else None
+        if document.shape is Shape.ONE and not any(True for _ in self._merged(RECORDS)):
+            return Exported(document.name, document.file, GONE)
         target = to / document.file
         content = self._content()
-        with files.replacing(target, self._site.owner) as stream:
+        with files.replacing(target, self._site.owner) as stream, self._base() as base:
             if base:
                 Patch(base, document, Style.from_json(entry.style)).write(stream, content, self)
             else:
@@ -131,6 +135,18 @@ class Export:
             patched=base is not None,
             unchanged=digest == entry.digest,
         )
+
+    @contextmanager
+    def _base(self) -> Iterator[Path | None]:
+        """Lend out the bytes that were imported, to be patched: a backup, or a copy of the file, which may change."""
+        digest, name = self._entry.digest or "", self._document.file
+        base = backup.holding(self._site, name, digest) if self._entry.state == PRESENT else None
+        here = self._site.data / name
+        if base or self._entry.state != PRESENT or not here.is_file() or files.digest(here) != digest:
+            yield base
+            return
+        with scratch.folder("base") as folder:
+            yield folder / name if files.copy(here, folder / name) == digest else None
 
     def _content(self) -> Content:
         envelope = self._envelope
@@ -227,8 +243,11 @@ class Export:
 def _envelope(text: str | None) -> Envelope:
     if text is None:
         return Envelope({}, {}, None, [])
-    found = loads(text)
-    return Envelope(found["before"], found["after"], found["at"], [(n, name) for n, name in found["empty"]])
+    try:
+        found = loads(text)
+        return Envelope(found["before"], found["after"], found["at"], [(n, name) for n, name in found["empty"]])
+    except (ValueError, KeyError, TypeError):
+        raise NeedsPerson("What was noted of a file's layout was changed by hand.", "Restore a backup.") from None
 
 
 def _locked(value: object, path: str = "") -> Iterator[str]:

@@ -12,8 +12,9 @@ from .. import crash
 from ..documents.reader import Rest, part_of
 from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
-from ..errors import MigrateError, NotSettled, Refused
+from ..errors import FileChanged, MigrateError, Refused
 from ..ledger import MISSING, Entry, Ledger, Quarantined
+from ..mapping import key_of_column
 from ..record import Record
 from ..report import CAP, SILENT, Books, Key, Progress
 from ..secrets import PLAIN
@@ -54,8 +55,8 @@ class _Tally:
 def import_document(site: Site, connection: Connection, survey: Survey, progress: Progress = SILENT) -> Books:
     """Make the tables of a document say what its file says; all of it or nothing.
 
-    Raises NotSettled when the file is another one than the survey saw, MigrateError when the books do
-    not balance; then nothing of the document was changed.
+    Raises FileChanged when the file is another one than the survey saw, MigrateError when the books do not balance;
+    then nothing of the document was changed.
     """
     try:
         with transaction(connection):
@@ -109,6 +110,7 @@ class _Import:
         for name, store in self._tables.items():
             if not self._fresh[name]:
                 self._remove_unseen(store)
+            store.remove_strays()
             store.link()
         self._close()
         return self._tally.books()
@@ -123,10 +125,7 @@ class _Import:
             self._apply(name, records, known)
             self._progress.at(records[-1].stop, self._survey.size)
         if self._file.reading.digest != self._survey.digest:
-            raise NotSettled(
-                f"{self._document.file} changed while it was imported.",
-                f"Stop {self._site.pack.name} and run the command again.",
-            )
+            raise FileChanged(self._document.file)
         for rest in self._file.rest:
             self._tally.read += 1
             self._quarantine_rest(rest)
@@ -203,13 +202,14 @@ class _Import:
             if self._first and not self._survey.accepted:
                 raise Refused(
                     f"The table {store.part.table} holds records that {self._document.file} does not, and were never "
-                    f"imported from it, such as {' / '.join(keys[0])}. Nothing was changed.",
+                    f"imported from it, such as {' / '.join(map(key_of_column, keys[0]))}. Nothing was changed.",
                     f"Save them, or pass --accept-source {self._document.name} to let them go.",
                     document=self._document.name,
                 )
             store.remove(keys)
             self._tally.deleted_count += len(keys)
-            self._tally.deleted += keys[: CAP - len(self._tally.deleted)]
+            some = keys[: CAP - len(self._tally.deleted)]
+            self._tally.deleted += [tuple(map(key_of_column, key)) for key in some]
 
     def _close(self) -> None:
         books = self._tally.books()
@@ -260,7 +260,7 @@ def holds_plain(value: object) -> bool:
 
 def _masked(value: object, other: object) -> object:
     if isinstance(other, Secret):
-        return "locked" if other.locked else reveal(value)
+        return "locked" if other.locked and isinstance(value, Secret) else reveal(value)
     if isinstance(value, dict) and isinstance(other, dict):
         return {name: _masked(item, other.get(name)) for name, item in value.items()}
     if isinstance(value, list) and isinstance(other, list) and len(value) == len(other):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
-from .. import files
+from .. import files, scratch
 from ..errors import CouldNotCheck, Damaged
 from ..ledger import MISSING, SKIPPED, Entry
 from ..report import Comparison, Discrepancy, DocumentReport, Key, Kind
@@ -102,12 +100,12 @@ def _stands(site: Site, seen: Survey) -> bool:
 @contextmanager
 def _snapshot(site: Site, seen: Survey) -> Iterator[Site | None]:
     """Lend out a site whose one file is a copy that was whole, beside the same database; None if there is none."""
-    with tempfile.TemporaryDirectory(prefix="mediaos-migrate-look-") as folder:
-        source, copy = site.file(seen.document), Path(folder) / seen.document.file
+    with scratch.folder("look") as folder:
+        source, copy = site.file(seen.document), folder / seen.document.file
         if source.is_file() and files.copy(source, copy) != files.digest(source):
             yield None
         else:
-            yield Site(Path(folder), site.db, site.pack, site.vault)
+            yield Site(folder, site.db, site.pack, site.vault)
 
 
 def _survey_alone(site: Site, seen: Survey, entry: Entry | None) -> Survey | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import backup, crash, files
 from ..engines.sqlite import Connection, looking, tables, transaction
-from ..errors import CouldNotCheck
+from ..errors import CouldNotCheck, Damaged, FileChanged, UsageError
 from ..ledger import SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
 from ..secrets import PLAIN
@@ -83,13 +83,26 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
                 result.steps = [str(step) for step in schema.take_pending(site, connection).steps]
                 _watch(site, connection)
                 result.key["fits"] = preflight.seal_with_one_key(site, connection)
-            with result.timed("import"):
+            with result.timed("import"), _unmoved(site, surveys):
                 _import(site, connection, surveys, result, progress)
                 result.key["clear_text"] = any(_holds_plain(site, connection, seen) for seen in surveys)
-            with result.timed("validate"):
+            with result.timed("validate"), _unmoved(site, surveys):
                 _validate(site, connection, surveys, result, progress)
         crash.point("done")
     return result
+
+
+@contextmanager
+def _unmoved(site: Site, surveys: list[Survey]) -> Iterator[None]:
+    """Tell damage that the app does while we read from damage that was there: the one passes."""
+    try:
+        yield
+    except (Damaged, FileNotFoundError):
+        for seen in surveys:
+            path = site.file(seen.document)
+            if seen.digest and (not path.is_file() or files.digest(path) != seen.digest):
+                raise FileChanged(seen.document.file) from None
+        raise
 
 
 def _watch(site: Site, connection: Connection) -> None:
@@ -101,6 +114,8 @@ def _watch(site: Site, connection: Connection) -> None:
 
 def look(site: Site, options: Options, result: Migration) -> list[Survey]:
     """Look at the site without touching it; raises Refused with every reason there is."""
+    if not site.db.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {site.db.parent}.", "Make it, or name another place with --db.")
     known = remembered(site)
     others = preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
     result.other_folders = [str(folder) for folder in others]
@@ -182,14 +197,16 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
             continue
         if name in known:
             ledger.skip(name, skipped=False)
-        if _is_new(seen, known) or (site.vault.sealing and _holds_plain(site, connection, seen)):
+        sealing = site.vault.sealing and _holds_plain(site, connection, seen)
+        if _is_new(seen, known) or sealing:
+            result.changed = result.changed or sealing
             progress.step("import", seen.document.file)
             result.books[name] = import_document(site, connection, seen, progress)
         else:
             held = ledger.held_counts().get(name, 0)
             read = seen.count + len(seen.rest)
             result.books[name] = Books(read, unchanged=read - held, quarantined=held)
-    result.changed = any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED)
+    result.changed = result.changed or any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED)
     _link(site, connection, surveys)
 
 

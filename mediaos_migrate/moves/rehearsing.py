@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import resource
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import files, migrations
+from .. import files, migrations, scratch
 from ..engines import sqlite
 from ..errors import NotSettled, Refused
 from ..ledger import Ledger
@@ -25,7 +24,7 @@ from .exporting import Exported, export_from
 from .migrating import Migration, look, migrate
 from .surveyed import Options
 
-PREFIX = "mediaos-migrate-rehearsal-"
+PURPOSE = "rehearsal"
 
 
 @dataclass(slots=True)
@@ -116,25 +115,11 @@ def _down_and_up(site: Site, connection: sqlite.Connection) -> bool:
 
 @contextmanager
 def _workplace(work: Path | None) -> Iterator[Path]:
-    """Lend out a folder (0700) that is removed afterwards; by the next rehearsal if this one is killed."""
-    parent = work or Path(tempfile.gettempdir())
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _sweep(parent)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    except OSError as error:
-        raise Refused(f"{parent} cannot be used: {error.strerror}.", "Name another folder with --work.") from None
-    with (folder / "lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Lend out a folder that is removed afterwards; by the next rehearsal if this one is killed."""
+    with ExitStack() as held:
         try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove the workplaces of rehearsals that were killed: nobody holds their lock."""
-    for folder in parent.glob(PREFIX + "*"):
-        with suppress(OSError), (folder / "lock").open("r+", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            place = held.enter_context(scratch.folder(PURPOSE, work))
+        except OSError as error:
+            where = work or "The temporary folder"
+            raise Refused(f"{where} cannot be used: {error.strerror}.", "Name another folder with --work.") from None
+        yield place

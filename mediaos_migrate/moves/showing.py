@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ..compare import Home, Lens, compare
@@ -11,7 +12,7 @@ from ..errors import CouldNotCheck, UsageError
 from ..ledger import DAMAGED, Ledger, Quarantined
 from ..pack import DOCUMENT, Document, Part
 from ..record import Record
-from ..report import Comparison
+from ..report import LISTED, Comparison
 from ..secrets import PLAIN, has_credential, named_like_secret, veil_named
 from ..site import Site, parts
 from ..stores.file import FileStore
@@ -107,11 +108,12 @@ class Held:
 
 
 def quarantine(site: Site, name: str | None = None, number: int | None = None) -> list[Held]:
-    """Return what is in quarantine: all of it, a document's, or one by its number."""
+    """Return what is in quarantine: the first of it all or of a document, or one by its number."""
     if name is not None:
         site.pack.document(name)
     with site.looking() as connection:
-        found = [_held(site, item) for item in Ledger(connection).quarantined(name) if number in (None, item.id)]
+        items = (item for item in Ledger(connection).quarantined(name) if number in (None, item.id))
+        found = [_held(site, item) for item in islice(items, LISTED)]
     if number is not None and not found:
         raise UsageError(f"There is no number {number} in quarantine.", "See `mediaos-migrate quarantine list`.")
     return found

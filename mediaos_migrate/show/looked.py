@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..report import LISTED
 from .words import Lines, many, size, some, table, unmapped
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def held(result: Sequence[Held]) -> Lines:
     rows = [(item.id, item.document, item.pointer, item.offset, item.reason) for item in result]
     yield from table([("number", "document", "pointer", "offset", "reason"), *rows])
     yield ""
+    if len(result) >= LISTED:
+        yield f"These are the first {LISTED:,}; `mediaos-migrate status` counts all of them."
     yield "See one with `mediaos-migrate quarantine show NUMBER`."
 
 

@@ -103,7 +103,10 @@ def _clear_text(key: dict[str, Any]) -> Lines:
     else:
         also = ", and so in the database" if key.get("clear_text") else ""
         yield f"WARNING: {many(plain, 'credential')} {stand} in clear text in the files{also}."
-        yield "Give the app's key (ENCRYPTION_KEY or --key-file) and run it again to seal them in the database."
+        if key.get("given"):
+            yield "The key that was given is not the one that sealed what is in files or database."
+        else:
+            yield "Give the app's key (ENCRYPTION_KEY or --key-file) and run it again to seal them in the database."
 
 
 def _differences(documents: Sequence[DocumentReport]) -> Lines:
@@ -120,10 +123,14 @@ def _differences(documents: Sequence[DocumentReport]) -> Lines:
                 yield f"{report.document}: the order differs, first at {spelled(comparison.out_of_order)}"
 
 
+def _is_sealed(item: Discrepancy) -> bool:
+    return any(difference.way == "secret" for difference in item.differences)
+
+
 def _word(item: Discrepancy) -> str:
     if item.kind == "unverifiable":
-        sealed = any(difference.way == "secret" for difference in item.differences)
-        return "could not be compared without the key" if sealed else "could not be compared, because it keeps changing"
+        why = "without the key" if _is_sealed(item) else "because it keeps changing"
+        return f"could not be compared {why}"
     return _WORDS[item.kind]
 
 
@@ -181,8 +188,11 @@ def validated(result: Validation) -> Lines:
     yield _verdict(result.documents, result.exit_code, quick=result.mode == "quick")
     if any(report.differs for report in result.documents):
         yield "See both sides of one with `mediaos-migrate show DOCUMENT KEY`; `migrate` takes over what the files say."
-    if any(report.unverifiable for report in result.documents):
-        yield "What is sealed needs the app's key (ENCRYPTION_KEY or --key-file), what moves needs the app to rest."
+    unsure = {_is_sealed(item) for report in result.documents for item in report.unsure}
+    if True in unsure:
+        yield "Give the app's key (ENCRYPTION_KEY or --key-file) to compare what is sealed."
+    if False in unsure:
+        yield "Look again when the app is at rest."
 
 
 def _comparisons(documents: Sequence[DocumentReport]) -> Lines:

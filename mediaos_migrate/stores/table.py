@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..documents.writer import LAST
 from ..engines.sqlite import Connection, columns_of, quoted
 from ..errors import BadPack, CouldNotCheck
-from ..mapping import Mapper, Row
+from ..mapping import Mapper, Row, key_of_column
 from ..pack import Document, Part
 from ..record import Record
 from ..secrets import SEALED_HERE, Vault, secrets_in
@@ -64,7 +64,7 @@ class TableStore:
             if not there:
                 raise CouldNotCheck(
                     f"The database has no table `{table}` for {self.document.name}.",
-                    "Bring its schema up with `mediaos-migrate migrate`.",
+                    "Run `mediaos-migrate migrate`; if it was there before, `mediaos-migrate schema verify` tells.",
                 )
             if missing := sorted(names - there):
                 raise BadPack(
@@ -116,7 +116,7 @@ class TableStore:
     def _records(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Record]:
         children = {table: self._child_rows(table, rows) for table in self.part.children}
         for row in rows:
-            key = tuple(str(row[name]) for name in self.part.key)
+            key = tuple(key_of_column(row[name]) for name in self.part.key)
             mine = {table: found.get(key[0], []) for table, found in children.items()}
             value = self._mapper.value(row, mine)
             if self._hiding:
@@ -154,6 +154,7 @@ class TableStore:
                 for row, record in zip(rows, records, strict=True)
             ],
         )
+        self._remove_children([row.key for row in rows])  # a foreign hand may have left some
         self._put_children(rows)
 
     def update(self, records: Sequence[Record]) -> None:
@@ -172,10 +173,29 @@ class TableStore:
                 f"UPDATE {self._table} SET {_STAMP} = ? WHERE {self._matches} AND {_STAMP} IS NOT ?",
                 [(row.columns[_STAMP], *row.key, row.columns[_STAMP]) for row in rows],
             )
+        self._remove_children([row.key for row in rows])
+        self._put_children(rows)
+
+    def _remove_children(self, keys: Sequence[Key]) -> None:
         for table, child in self.part.children.items():
             sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
-            self.connection.executemany(sql, [(row.key[0],) for row in rows])
-        self._put_children(rows)
+            self.connection.executemany(sql, [(key[0],) for key in keys])
+
+    def strays(self) -> Iterator[tuple[str, Key]]:
+        """Walk through the child rows whose parent is gone: table, and parent with position."""
+        for table, child in self.part.children.items():
+            parent, key = quoted(child.parent), quoted(self.part.key[0])
+            there = f"SELECT 1 FROM {self._table} AS p WHERE p.{key} = c.{parent}"
+            rows = self.connection.execute(
+                f"SELECT {parent}, position FROM {quoted(table)} AS c WHERE NOT EXISTS ({there}) ORDER BY 1, 2"
+            )
+            yield from ((table, (str(row[0]), str(row[1]))) for row in rows)
+
+    def remove_strays(self) -> None:
+        """Remove the child rows whose parent is gone."""
+        for table, child in self.part.children.items():
+            there = f"SELECT {quoted(self.part.key[0])} FROM {self._table}"
+            self.connection.execute(f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} NOT IN ({there})")
 
     def _put_children(self, rows: Sequence[Row]) -> None:
         for table, child in self.part.children.items():
