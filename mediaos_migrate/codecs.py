@@ -56,7 +56,7 @@ def plain(value: Any) -> Any:
         case float():
             return number(value)
         case bytes():
-            return value.hex()
+            return {"blob": value.hex()}
     return value
 
 

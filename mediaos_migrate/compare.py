@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -90,13 +91,16 @@ class Lens:
     """How records are looked at.
 
     `opens` opens the app's envelopes, `veils` makes a value fit to be shown, `rules` explain differences, and
-    `named` says that the records have names in a map, whose order JavaScript changes.
+    `named` says that the records have names in a map, whose order JavaScript changes, `certain` that no rule and no
+    secret can make equal what has different digests, `ordered` that the order counts.
     """
 
     opens: Callable[[str], str | None] = lambda _: None
     veils: Callable[[Any], Any] | None = None
     rules: Sequence[Explanation] = ()
     named: bool = False
+    certain: bool = False
+    ordered: bool = True
 
 
 def compare(table: str, source: Home, target: Home, lens: Lens | None = None) -> Comparison:
@@ -116,14 +120,13 @@ class _Compare:
         self._counts: dict[Kind, int] = {}
         self._explained: dict[str, int] = {}
         self._kept: list[Discrepancy] = []
+        self._lone = Hashes()  # keys that only one home has
 
     def run(self, table: str) -> Comparison:
         left, right = self._source.summary(), self._target.summary()
-        misplaced = None
         if buckets := left.differing(right):
             self._drill(frozenset(buckets))
-        elif left.order != right.order:
-            misplaced = self._misplaced()
+        misplaced = self._misplaced() if left.order != right.order and self._lens.ordered else None
         differing = sum(count for kind, count in self._counts.items() if kind != "extra")
         states = (bytes(left), bytes(right))
         equal = left.count - differing
@@ -131,20 +134,27 @@ class _Compare:
 
     def _misplaced(self) -> Key | None:
         """Find the first record out of order, unless it is only the order that JavaScript gives a map."""
+        self._lone.sort()
         homes = (self._source, self._target)
-        if self._lens.named:
-            rest = [(r.identity for r in home.records() if not _INDEX.match(r.element.name or "")) for home in homes]
+        pairs = zip(*map(self._common, homes), strict=False)
+        found = next((one.identity for one, other in pairs if one.identity != other.identity), None)
+        if found and self._lens.named and any(_as_javascript(self._common(home)) for home in homes):
+            rest = [(r.identity for r in self._common(home) if not _is_index(r)) for home in homes]
             if all(one == other for one, other in zip(*rest, strict=False)):
                 self._explained[JAVASCRIPT_ORDER.code] = 1
                 return None
-        pairs = zip(self._source.records(), self._target.records(), strict=False)
-        return next((left.identity for left, right in pairs if left.identity != right.identity), None)
+        return found
+
+    def _common(self, home: Home) -> Iterator[Record]:
+        """Walk through the records that the other home has too."""
+        return (record for record in home.records() if of_key(record.identity) not in self._lone)
 
     def _drill(self, buckets: frozenset[int]) -> None:
         """Find what differs inside some buckets: first by digest, then the records themselves."""
         with Spill() as spill:
             spill.fill("left", _digests(self._source.records(), buckets))
-            spill.fill("right", _digests(self._target.records(), buckets))
+            if twice := spill.fill("right", _digests(self._target.records(), buckets)):
+                self._counts["extra"] = twice
             self._alone(spill, "left", "missing", self._source)
             self._alone(spill, "right", "extra", self._target)
             self._changed(spill)
@@ -153,6 +163,7 @@ class _Compare:
         """Count the records that only one home has, and keep the first of them."""
         first: set[bytes] = set()
         for key in spill.only(side):
+            self._lone.add(key)
             self._counts[kind] = self._counts.get(kind, 0) + 1
             if len(self._kept) + len(first) < CAP:
                 first.add(key)
@@ -173,7 +184,8 @@ class _Compare:
                 self._judge(left, right, spill)
                 waiting -= 1
         if waiting:
-            self._counts["unverifiable"] = self._counts.get("unverifiable", 0) + waiting
+            kind: Kind = "changed" if self._lens.certain else "unverifiable"
+            self._counts[kind] = self._counts.get(kind, 0) + waiting
 
     def _pairs(self, suspects: Hashes) -> Iterator[tuple[Record, Record]]:
         """Walk through both homes at once and join what may differ.
@@ -203,7 +215,7 @@ class _Compare:
         if canonical(one) == canonical(assumed):
             kind, found = "unverifiable", tuple(differences(one, other))
         elif all(difference.rule for difference in found):
-            kind = "explained"
+            kind = "explained" if canonical(assumed) == canonical(other) else "unverifiable"
             for rule in {difference.rule for difference in found}:
                 self._explained[rule] = self._explained.get(rule, 0) + 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
@@ -227,6 +239,23 @@ class _Compare:
             return value
         named = {difference.path.partition(".")[0] for difference in found}
         return {name: item for name, item in value.items() if name in named and len(dumps(item)) <= _SHOWN}
+
+
+def _is_index(record: Record) -> bool:
+    return bool(_INDEX.match(record.element.name or ""))
+
+
+def _as_javascript(records: Iterable[Record]) -> bool:
+    """Tell whether the names stand as JavaScript walks them: numbers first, ascending."""
+    last = -1
+    for record in records:
+        if not _is_index(record):
+            last = sys.maxsize
+        elif int(record.element.name or 0) <= last:
+            return False
+        else:
+            last = int(record.element.name or 0)
+    return True
 
 
 def _digests(records: Iterable[Record], buckets: frozenset[int]) -> Iterator[tuple[bytes, bytes]]:

@@ -82,6 +82,10 @@ class Locked(Refused):
     """Another run holds the site's lock."""
 
 
+class Conflict(Refused):
+    """A write would break a rule of the app, such as two accounts with one e-mail address."""
+
+
 class NeedsKey(Refused):
     """A sealed value must be opened and the key is not there or does not fit."""
 

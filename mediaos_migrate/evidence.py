@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -68,6 +69,11 @@ class Evidence:
         )
         return {row["document"]: _verdict(dict(row)) for row in rows}
 
+    def last_number(self, document: str) -> int:
+        """Return the number of the last verdict on a document."""
+        row = self._db.execute("SELECT max(id) FROM _mm_evidence WHERE document = ?", (document,)).fetchone()
+        return int(row[0] or 0)
+
     def trend(self, document: str, last: int = 30) -> list[Verdict]:
         """Return the last verdicts on a document, the oldest first."""
         rows = self._db.execute(
@@ -116,7 +122,11 @@ class Evidence:
     def admitted(self) -> dict[str, Admitted]:
         """Return what the last full look at each file found."""
         rows = self._db.execute("SELECT document, digest, fingerprint, survey, summaries FROM _mm_admitted")
-        return {row[0]: Admitted(row[0], row[1], row[2], json.loads(row[3]), _unpacked(row[4])) for row in rows}
+        found = {}
+        for row in rows:
+            with suppress(ValueError, TypeError, AttributeError):  # what cannot be read is not remembered
+                found[row[0]] = Admitted(row[0], row[1], row[2], json.loads(row[3]), _unpacked(row[4]))
+        return found
 
     def open_run(self) -> str | None:
         """Return the recorded run that was begun and not ended, if there is one."""

@@ -108,29 +108,60 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def replacing(path: Path, owner: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
-    """Write a file as a whole or not at all: beside it, synced, renamed, the folder synced.
+class Replacement:
+    """A new version of a file: written beside it and synced, then put in its place, or dropped.
 
     A symlinked file stays a symlink, an existing one keeps its owner and mode, a new one is 0600.
     """
-    target = path.resolve() if path.is_symlink() else path
-    temporary = target.with_name(f".{target.name}{TEMPORARY}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, _NEW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            _inherit(stream.fileno(), target, owner)
-            os.fsync(stream.fileno())
+
+    def __init__(self, path: Path, owner: tuple[int, int] | None = None) -> None:
+        self._target = path.resolve() if path.is_symlink() else path
+        self._temporary = self._target.with_name(f".{self._target.name}{TEMPORARY}")
+        self._owner = owner
+
+    @contextmanager
+    def writing(self) -> Iterator[BinaryIO]:
+        """Lend out the stream to write to; what was written is durable afterwards, under another name."""
+        self.drop()
+        descriptor = os.open(self._temporary, _NEW, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                yield stream
+                stream.flush()
+                _inherit(stream.fileno(), self._target, self._owner)
+                os.fsync(stream.fileno())
+        except BaseException:
+            self.drop()
+            raise
         crash.point("file.written")
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    crash.point("file.renamed")
-    sync_folder(target.parent)
+
+    @property
+    def written(self) -> Path:
+        """Where the new version is until it is put in its place."""
+        return self._temporary
+
+    def drop(self) -> None:
+        """Forget the new version."""
+        self._temporary.unlink(missing_ok=True)
+
+    def put(self) -> None:
+        """Put the new version in the file's place, durably."""
+        try:
+            self._temporary.replace(self._target)
+        except BaseException:
+            self.drop()
+            raise
+        crash.point("file.renamed")
+        sync_folder(self._target.parent)
+
+
+@contextmanager
+def replacing(path: Path, owner: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
+    """Write a file as a whole or not at all."""
+    replacement = Replacement(path, owner)
+    with replacement.writing() as stream:
+        yield stream
+    replacement.put()
 
 
 def _inherit(descriptor: int, target: Path, owner: tuple[int, int] | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from .errors import NeedsPerson, NotOurs
 from .stages import Stage
 from .values import loads, quoted
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 SCHEMA: Final = """
@@ -27,6 +29,18 @@ CREATE TABLE _mm_migrations (
   duration_ms INTEGER NOT NULL, tool_version TEXT NOT NULL, PRIMARY KEY (ladder, number));
 CREATE TABLE _mm_stages (
   document TEXT PRIMARY KEY, stage TEXT NOT NULL);
+CREATE TABLE _mm_stage_log (
+  id INTEGER PRIMARY KEY, document TEXT NOT NULL, "from" TEXT NOT NULL, "to" TEXT NOT NULL, by TEXT NOT NULL,
+  why TEXT NOT NULL, evidence INTEGER, at TEXT NOT NULL);
+CREATE TABLE _mm_blocked (
+  document TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE _mm_journal (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
+  op TEXT NOT NULL, at TEXT NOT NULL);
+CREATE INDEX _mm_journal_document ON _mm_journal (document, seq);
+CREATE TABLE _mm_intents (
+  document TEXT PRIMARY KEY, home TEXT NOT NULL, before TEXT, after TEXT NOT NULL, upto INTEGER NOT NULL,
+  at TEXT NOT NULL);
 CREATE TABLE _mm_documents (
   document TEXT PRIMARY KEY, file TEXT NOT NULL, state TEXT NOT NULL, size INTEGER, digest TEXT, count INTEGER,
   style TEXT, envelope TEXT, skipped INTEGER NOT NULL DEFAULT 0, imported_at TEXT NOT NULL);
@@ -107,20 +121,25 @@ class Ledger:
         return bool(names)
 
     def found(self, app: str) -> None:
-        """Make our tables if this is a new database. Raises NotOurs for another app's or a newer tool's."""
+        """Make our tables, all or those that are gone. Raises NotOurs for another app's or a newer tool's."""
         if not self.is_in(self._db):
             self.make(app)
         self.check(app)
+        with transaction(self._db):
+            self._make_tables()
 
     def make(self, app: str) -> None:
         """Make our tables, whatever else the database holds."""
         with transaction(self._db):
-            for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
-                self._db.execute(statement)
+            self._make_tables()
             self._db.execute(
                 f"INSERT INTO _mm_site (id, app, format, created_at, tool_version) VALUES (?, ?, ?, {NOW}, ?)",
                 (str(uuid.uuid4()), app, FORMAT, __version__),
             )
+
+    def _make_tables(self) -> None:
+        for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
+            self._db.execute(re.sub(r"^CREATE (TABLE|INDEX) ", r"CREATE \1 IF NOT EXISTS ", statement))
 
     def check(self, app: str) -> None:
         """Raise NotOurs if the database belongs to another app or to a newer tool."""
@@ -129,6 +148,8 @@ class Ledger:
             raise NotOurs(f"The database belongs to the app `{site['app']}`.", f"Pass --app {site['app']}.")
         if site["format"] > FORMAT:
             raise NotOurs(f"The database was last used by mediaos-migrate {site['tool_version']}.", "Use that version.")
+        if site["format"] < FORMAT:
+            raise NotOurs("The database was made by an unreleased version.", "Export with that one, and migrate anew.")
 
     def site(self) -> dict[str, Any]:
         """Return the site's own row."""
@@ -233,6 +254,44 @@ class Ledger:
         sql = f"SELECT coalesce(position, 0) FROM _mm_quarantine WHERE document = ? AND {where} ORDER BY id DESC"
         row = self._db.execute(sql, (document, what)).fetchone()
         return None if row is None else int(row[0])
+
+    def stage(self, document: str) -> Stage:
+        """Return the stage of a document, as it is in this transaction."""
+        row = self._db.execute("SELECT stage FROM _mm_stages WHERE document = ?", (document,)).fetchone()
+        return Stage(row[0]) if row else Stage.OFF
+
+    def set_stage(self, document: str, stage: Stage, why: str, evidence: int | None = None) -> None:
+        """Move a document to a stage, and write down who did it, when and why."""
+        before = self.stage(document)
+        self._db.execute(
+            "INSERT INTO _mm_stages (document, stage) VALUES (?, ?) "
+            "ON CONFLICT (document) DO UPDATE SET stage = excluded.stage",
+            (document, stage),
+        )
+        self._db.execute(
+            'INSERT INTO _mm_stage_log (document, "from", "to", by, why, evidence, at) '
+            f"VALUES (?, ?, ?, ?, ?, ?, {NOW})",
+            (document, before, stage, getpass.getuser(), why, evidence),
+        )
+
+    def stage_log(self, document: str) -> list[dict[str, Any]]:
+        """Return the moves of a document from stage to stage, the oldest first."""
+        rows = self._db.execute(
+            'SELECT "from", "to", by, why, evidence, at FROM _mm_stage_log WHERE document = ? ORDER BY id', (document,)
+        )
+        return [dict(row) for row in rows]
+
+    def block(self, document: str, reason: str) -> None:
+        """Say that a person must settle something before a document's homes are brought together again."""
+        self._db.execute(f"INSERT OR REPLACE INTO _mm_blocked VALUES (?, ?, {NOW})", (document, reason))
+
+    def unblock(self, document: str) -> None:
+        """Say that it is settled."""
+        self._db.execute("DELETE FROM _mm_blocked WHERE document = ?", (document,))
+
+    def blocked(self) -> dict[str, str]:
+        """Return why documents are blocked."""
+        return dict(self._db.execute("SELECT document, reason FROM _mm_blocked").fetchall())
 
     def stages(self) -> dict[str, Stage]:
         """Return the stage of each document that has left the first one."""

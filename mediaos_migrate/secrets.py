@@ -131,9 +131,9 @@ class Vault:
 
     def hide(self, part: Part, value: Any) -> Any:
         """Put every secret of a record into a `Secret`, so that nothing can show it."""
-        return _replace(
-            value, part.hidden, lambda _, found: found if isinstance(found, Secret) else _hidden(found, PLAIN)
-        )
+        for hidden in part.hidden:
+            value = _replace(value, (hidden,), lambda _, found, h=hidden: _hide(found, PLAIN, h))
+        return value
 
     def veil(self, part: Part, value: Any) -> Any:
         """Hide a record to be shown: its secrets, what blocks the way to one, and what only looks like one."""
@@ -161,25 +161,31 @@ class Vault:
     def restore(self, part: Part, value: Any, states: dict[str, str]) -> Any:
         """Undo `store`: every secret as the file has it, hidden; locked where the key is missing."""
 
-        def unseal(place: str, found: Any) -> Secret:
+        def unseal(place: str, found: Any, hidden: Hidden) -> Secret:
             state = states.get(place, PLAIN)
             if state not in (SEALED_HERE, SEALED_HERE_JSON) or not isinstance(found, str):
-                return _hidden(found, state)
+                return _hide(found, state, hidden)
             opened = self.open(found)
             if opened is None:
                 # Changed by a foreign hand after we sealed it: then it is simply what it is.
                 return Secret(found, state, locked=looks_sealed(found))
             return Secret(loads(opened) if state == SEALED_HERE_JSON else opened, state)
 
-        return _replace(value, part.hidden, unseal)
+        for hidden in part.hidden:
+            value = _replace(value, (hidden,), lambda place, found, h=hidden: unseal(place, found, h))
+        return value
 
     def seal_text(self, text: str) -> tuple[str, str]:
         """Seal raw text that may hold secrets, for the quarantine: the text and its state."""
         return (self.seal(text), SEALED_HERE) if self.sealing and text else (text, PLAIN)
 
 
-def _hidden(value: Any, state: str) -> Secret:
-    return Secret(value, LOOKS_SEALED if isinstance(value, str) and looks_sealed(value) else state)
+def _hide(value: Any, state: str, hidden: Hidden) -> Secret:
+    """Hide a value; a hash is nothing that could be opened, however long it is."""
+    if isinstance(value, Secret):
+        return value
+    sealed = hidden.kind != "hash" and isinstance(value, str) and looks_sealed(value)
+    return Secret(value, LOOKS_SEALED if sealed else state)
 
 
 def secrets_in(part: Part, value: Any) -> Iterator[tuple[str, Any, Hidden]]:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self, TextIO
 
-from . import __version__, files, migrations, pack
+from . import __version__, files, marker, migrations, pack
 from .engines import sqlite
 from .engines.sqlite import Connection
 from .errors import CouldNotCheck, Locked, NoData
@@ -28,7 +28,7 @@ STATE_FOLDER: Final = ".mediaos-migrate"
 DATABASE: Final = "mediaos.db"
 ENGINE: Final = "sqlite"
 LOCK: Final = "lock"
-LOCK_PAUSE: Final = 0.05
+LOCK_PAUSE: Final = 0.01
 
 
 class Site:
@@ -128,6 +128,19 @@ class Site:
                 held.enter_context(_locked(path, self.owner, wait))
             yield
 
+    @contextmanager
+    def shared(self, wait: float = 30) -> Iterator[None]:
+        """Hold the site's lock together with other writers, so that no run that needs it alone gets between."""
+        files.make_folder(self.state, self.owner)
+        with _locked(self.state / LOCK, self.owner, wait, shared=True):
+            yield
+
+    @contextmanager
+    def holding(self, document: str, wait: float = 30) -> Iterator[None]:
+        """Hold one document's file: of all processes one at a time replaces it."""
+        with _locked(self.state / f"{document}.{LOCK}", self.owner, wait):
+            yield
+
     @property
     def _database_lock(self) -> Path:
         """Where runs meet that use one database for several data folders: beside the database."""
@@ -145,7 +158,10 @@ class Site:
         """
         if self.db.exists() and self.db.stat().st_size and not adopting:
             with sqlite.looking(self.db) as connection:
-                Ledger.is_in(connection)
+                if Ledger.is_in(connection):
+                    marker.check(self.state, Ledger(connection))
+        elif not adopting:
+            marker.check_lost(self.state, self.db)
         with closing(sqlite.open_database(self.db, self.owner)) as connection:
             yield connection
 
@@ -153,11 +169,13 @@ class Site:
     def looking(self) -> Iterator[Connection]:
         """Open the database without leaving a trace; raises CouldNotCheck when there is none yet."""
         if not self.db.exists() or not self.db.stat().st_size:
+            marker.check_lost(self.state, self.db)
             raise CouldNotCheck(f"There is no database at {self.db}.", "Run `mediaos-migrate migrate` first.")
         with sqlite.looking(self.db) as connection:
             if not Ledger.is_in(connection):
                 raise CouldNotCheck(f"The database {self.db} is empty.", "Run `mediaos-migrate migrate` first.")
             Ledger(connection).check(self.pack.app)
+            marker.check(self.state, Ledger(connection))
             yield connection
 
     def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
@@ -166,11 +184,14 @@ class Site:
 
 
 @contextmanager
-def _locked(path: Path, owner: tuple[int, int], wait: float) -> Iterator[None]:
+def _locked(path: Path, owner: tuple[int, int], wait: float, *, shared: bool = False) -> Iterator[None]:
     with suppress(FileExistsError):
         files.create(path, owner)
     with path.open("r+", encoding="utf-8") as stream:
-        _take_lock(stream, wait)
+        _take_lock(stream, wait, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        if shared:
+            yield
+            return
         stream.truncate(0)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
@@ -181,11 +202,11 @@ def _locked(path: Path, owner: tuple[int, int], wait: float) -> Iterator[None]:
             stream.truncate(0)
 
 
-def _take_lock(stream: TextIO, wait: float) -> None:
+def _take_lock(stream: TextIO, wait: float, kind: int) -> None:
     deadline = time.monotonic() + max(wait, 0)
     while True:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, kind | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() >= deadline:
                 stream.seek(0)

@@ -26,11 +26,21 @@ class Spill:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def fill(self, side: Side, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take in all pairs of a side."""
+    def fill(self, side: Side, pairs: Iterable[tuple[bytes, bytes]]) -> int:
+        """Take in all pairs of a side; return how many had a key that was there already."""
+        given = 0
+
+        def counted() -> Iterator[tuple[bytes, bytes]]:
+            nonlocal given
+            for pair in pairs:
+                given += 1
+                yield pair
+
         self._db.execute("BEGIN")
-        self._db.executemany(f'INSERT INTO "{side}" (key, digest) VALUES (?, ?)', pairs)
+        self._db.executemany(f'INSERT OR IGNORE INTO "{side}" (key, digest) VALUES (?, ?)', counted())
         self._db.execute("COMMIT")
+        kept: int = self._db.execute(f'SELECT count(*) FROM "{side}"').fetchone()[0]
+        return given - kept
 
     def only(self, side: Side) -> Iterator[bytes]:
         """Walk through the keys that only one side has, in the order in which it gave them."""

@@ -202,6 +202,34 @@ def number(value: float) -> Any:
     return _integer(token) if _INTEGER.match(token) else _real(token)
 
 
+def of_python(value: Any) -> Any:
+    """Make a value of plain Python, with numbers spelled as JavaScript writes them. Raises ValueError."""
+    match value:
+        case None | bool() | int() | str() | Number() | Secret():
+            return value
+        case float():
+            return number(value)
+        case dict():
+            return {str(name): of_python(item) for name, item in value.items()}
+        case list() | tuple():
+            return [of_python(item) for item in value]
+    raise ValueError(f"a {type(value).__name__} is no JSON")
+
+
+def to_python(value: Any) -> Any:
+    """Make plain Python of a value: what an app's own JSON reader would have given it."""
+    match value:
+        case Secret():
+            return to_python(value.hidden)
+        case Number():
+            return _normal_number(value.token) if _INTEGER.match(value.token) else float(value.token)
+        case dict():
+            return {name: to_python(item) for name, item in value.items()}
+        case list():
+            return [to_python(item) for item in value]
+    return value
+
+
 def canonical(value: Any) -> str:
     """Spell a value so that two values are equal exactly if their spellings are.
 

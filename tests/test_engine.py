@@ -351,7 +351,7 @@ def opened(tmp_path):
         ("journal_mode", "wal"),
         ("synchronous", 2),
         ("foreign_keys", 1),
-        ("trusted_schema", 0),
+        ("trusted_schema", 1),
         ("secure_delete", 1),
         ("recursive_triggers", 0),
     ],

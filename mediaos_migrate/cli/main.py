@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import UsageError
-from . import looking, moving, proving, validating
+from . import looking, moving, proving, staging, validating
 from .answers import Interrupted, Said, failure
 from .options import option
 from .schema import schema_app
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 moving.add_to(app)
 validating.add_to(app)
+staging.add_to(app)
 looking.add_to(app)
 proving.add_to(schema_app)
 app.add_typer(schema_app, name="schema")

@@ -75,7 +75,7 @@ def validate(
         site = Site.open(data, db, app, key_file)
         query = validating.Query(
             tuple(dict.fromkeys([*(documents or []), *only])),
-            frozenset(tuple(each.split(" / ")) for each in key),
+            frozenset(key),
             quick=quick,
             since_last=since_last,
             record=record,

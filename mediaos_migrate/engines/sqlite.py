@@ -43,7 +43,8 @@ def open_database(path: Path, owner: tuple[int, int] | None = None) -> Connectio
         files.create(path, owner)
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     try:
-        _prepare(connection)
+        prepare(connection)
+        connection.execute("PRAGMA trusted_schema = ON")  # triggers write full text (SQLite < 3.41)
         connection.execute("PRAGMA secure_delete = ON")  # a credential that was sealed must be gone as plain text
         _set_journal(connection, on_network=network_file_system(path) is not None)
     except sqlite3.DatabaseError as error:
@@ -59,7 +60,8 @@ def _check_file(path: Path) -> None:
         raise UsageError(f"There is no folder {path.parent}.", "Make it, or name another place with --db.")
 
 
-def _prepare(connection: Connection) -> None:
+def prepare(connection: Connection) -> None:
+    """Set a connection up as all of the toolkit expects it."""
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -85,7 +87,7 @@ def looking(path: Path) -> Iterator[Connection]:
         with closing(found) as connection:
             before = _stamp(path)
             try:
-                _prepare(connection)
+                prepare(connection)
                 connection.execute("PRAGMA query_only = ON")
                 yield connection
             except sqlite3.DatabaseError as error:
@@ -133,6 +135,8 @@ def failed(error: sqlite3.Error | OSError) -> MigrateError:
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return MigrateError(f"{name}{error.strerror or text}.", "Mend that and run the command again.")
+    if "Could not decode" in text:  # the message would show what is there
+        return CouldNotCheck("The database holds text that is not UTF-8.", "Restore a backup of it, or mend that text.")
     if "locked" in text:
         return MigrateError("Another program holds the database.", "Stop it and run the command again.")
     return MigrateError(f"The database could not do it: {text}.", "Run `mediaos-migrate doctor`.")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from heapq import merge
+from typing import Any
 
 from ..compare import Home, Lens, compare
 from ..documents.writer import LAST
 from ..engines.sqlite import Connection
 from ..files import CHUNK
 from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
+from ..pack import Document
 from ..record import Record
 from ..report import CAP, Comparison, Difference, Discrepancy, DocumentReport, Key
 from ..secrets import PLAIN, Vault
@@ -19,7 +21,7 @@ from ..site import Site, parts
 from ..stores.file import FileStore
 from ..stores.table import TableStore
 from ..values import Secret, loads, redacted
-from .importing import envelope_text
+from .importing import envelope_text, sharing_with
 from .surveyed import Survey
 
 ENVELOPE = "$envelope"  # the key under which is told that what no record carries differs
@@ -38,7 +40,7 @@ def compare_document(
     stores = site.stores(connection, document)
     found = [_compare_part(site, seen, name, store, keys) for name, store in stores.items()]
     if keys is None:
-        found += [*_strays(stores), *_compare_envelope(seen, entry)]
+        found += [*_strays(site, document, stores), *_compare_envelope(seen, entry)]
     return DocumentReport(
         document.name,
         document.file,
@@ -62,7 +64,8 @@ def _compare_part(site: Site, seen: Survey, name: str, store: TableStore, keys: 
 
     def of_table() -> Iterator[Record]:
         held = _held(Ledger(store.connection).quarantined(document.name, name), site.vault)
-        rows = store.all() if keys is None else iter(store.get(sorted(keys)).values())
+        mine = [] if keys is None else sorted(key for key in keys if len(key) == len(part.key))
+        rows = store.all() if keys is None else iter(store.get(mine).values())
         return merge(rows, held, key=lambda record: LAST if record.position is None else record.position)
 
     lens = Lens(
@@ -70,6 +73,8 @@ def _compare_part(site: Site, seen: Survey, name: str, store: TableStore, keys: 
         lambda value: redacted(site.vault.veil(part, value)),
         part.explains,
         named=document.shape.named,
+        certain=not part.hidden and not part.explains,
+        ordered=keys is None,
     )
     if keys is not None:
         return compare(part.table, Home(_only(of_file, keys)), Home(_only(of_table, keys)), lens)
@@ -80,11 +85,12 @@ def _only(records: Callable[[], Iterable[Record]], keys: frozenset[Key]) -> Call
     return lambda: (record for record in records() if record.identity in keys)
 
 
-def _strays(stores: dict[str, TableStore]) -> Iterator[Comparison]:
-    """Report child rows that belong to no record."""
+def _strays(site: Site, document: Document, stores: dict[str, TableStore]) -> Iterator[Comparison]:
+    """Report rows that belong to no record, and once those of a shared table that belong to no document."""
     for store in stores.values():
         found: dict[str, list[Key]] = {}
-        for table, key in store.strays():
+        sharing = sharing_with(site, store)
+        for table, key in store.strays(sharing if sharing[:1] == [document.name] else ()):
             found.setdefault(table, []).append(key)
         for table, keys in found.items():
             kept = tuple(Discrepancy(key, "extra") for key in keys[:CAP])
@@ -119,11 +125,19 @@ def _lines(site: Site, seen: Survey, offsets: list[int]) -> Iterator[int]:
             yield line
 
 
+def _read(text: str) -> Any:
+    """Read what is in quarantine; what a foreign hand spoiled is compared as text."""
+    try:
+        return loads(text)
+    except ValueError:
+        return text
+
+
 def _held(items: Iterator[Quarantined], vault: Vault) -> Iterator[Record]:
     """Make records of what is in quarantine, to be compared with what stands in the file."""
     for item in items:
         raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
         opened = raw if item.raw_state == PLAIN else vault.open(raw)
-        value = Secret(raw, item.raw_state, locked=True) if opened is None else loads(opened)
+        value = Secret(raw, item.raw_state, locked=True) if opened is None else _read(opened)
         element = Element(item.name, value, item.pointer, item.reason)
         yield Record((), value, element, item.position, unfit=item.reason)

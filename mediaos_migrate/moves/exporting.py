@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import merge
 from pathlib import Path
+from typing import BinaryIO
 
 from .. import backup, files, scratch
 from ..digest import Hashes
@@ -119,12 +120,8 @@ class Export:
         if document.shape is Shape.ONE and not any(True for _ in self._merged(RECORDS)):
             return Exported(document.name, document.file, GONE)
         target = to / document.file
-        content = self._content()
         with files.replacing(target, self._site.owner) as stream, self._base() as base:
-            if base:
-                Patch(base, document, Style.from_json(entry.style)).write(stream, content, self)
-            else:
-                write(stream, document, content)
+            self.write(stream, base)
         digest = files.digest(target)
         return Exported(
             document.name,
@@ -135,6 +132,13 @@ class Export:
             patched=base is not None,
             unchanged=digest == entry.digest,
         )
+
+    def write(self, stream: BinaryIO, base: Path | None) -> None:
+        """Write the document: over the bytes of an older version, or in the app's usual layout."""
+        if base:
+            Patch(base, self._document, Style.from_json(self._entry.style)).write(stream, self._content(), self)
+        else:
+            write(stream, self._document, self._content())
 
     @contextmanager
     def _base(self) -> Iterator[Path | None]:

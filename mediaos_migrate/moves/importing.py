@@ -97,7 +97,9 @@ class _Import:
         self._unjudged = False  # a value that only the key can compare was left as it is
 
     def run(self) -> Books:
-        with changes.unwatched(self._connection, tables_of(self._document)):
+        # DDL ends what is proved of every document, so the counters are only put aside for a first import.
+        fresh = tables_of(self._document) if all(self._fresh.values()) else []
+        with changes.unwatched(self._connection, fresh):
             return self._run()
 
     def _run(self) -> Books:
@@ -110,7 +112,7 @@ class _Import:
         for name, store in self._tables.items():
             if not self._fresh[name]:
                 self._remove_unseen(store)
-            store.remove_strays()
+            store.remove_strays(sharing_with(self._site, store))
             store.link()
         self._close()
         return self._tally.books()
@@ -232,6 +234,13 @@ class _Import:
                 envelope_text(self._file.envelope),
             )
         )
+
+
+def sharing_with(site: Site, store: TableStore) -> list[str]:
+    """Name the documents that share a table, each with one row; none where the table is one document's own."""
+    if not store.part.document_key:
+        return []
+    return [name for name, document in site.pack.documents.items() if document.records.table == store.part.table]
 
 
 def envelope_text(envelope: Envelope) -> str:

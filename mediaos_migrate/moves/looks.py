@@ -44,6 +44,7 @@ def look_until_still(site: Site, seen: Survey, entry: Entry | None, keys: frozen
     document `unsettled`.
     """
     before = _look(site, seen, keys)
+    looked = int(before is not None)
     if before and before.report.clean and _stands(site, seen):
         return before
     for _ in range(1, LOOKS):
@@ -59,12 +60,20 @@ def look_until_still(site: Site, seen: Survey, entry: Entry | None, keys: frozen
         look = replace(look, report=report)
         if look.report.clean or (before and look.states == before.states):
             return look
+        looked += 1
         before = replace(look, report=_standing(before, look)) if before else look
     if before is None:
         tables = tuple(part.table for part in seen.document.parts)
         note = "changed every time it was looked at"
         return Look(DocumentReport(seen.document.name, seen.document.file, UNSETTLED, tables, note=note))
-    return before
+    return before if looked > 1 else replace(before, report=_unsure(before.report))
+
+
+def _unsure(report: DocumentReport) -> DocumentReport:
+    """Count as unverifiable what only one look has seen."""
+    nothing = (replace(each, discrepancies=(), states=(b"", b"")) for each in report.comparisons)
+    pairs = zip(nothing, report.comparisons, strict=True)
+    return replace(report, comparisons=tuple(_still(old, new) for old, new in pairs))
 
 
 def _look(site: Site, seen: Survey, keys: frozenset[Key] | None) -> Look | None:
@@ -73,7 +82,7 @@ def _look(site: Site, seen: Survey, keys: frozenset[Key] | None) -> Look | None:
         with site.looking() as connection:
             connection.execute("BEGIN")
             report = compare_document(site, connection, seen, keys)
-            counts = changes.counts(connection, tables_of(seen.document))
+            counts = changes.counts(connection, seen.document.name, tables_of(seen.document))
     except (CouldNotCheck, Damaged, FileNotFoundError):
         if not _stands(site, seen):
             return None
@@ -84,7 +93,7 @@ def _look(site: Site, seen: Survey, keys: frozenset[Key] | None) -> Look | None:
 def _stand_both(site: Site, seen: Survey, look: Look) -> bool:
     """Tell by digest and counters that neither home has changed since a look."""
     with suppress(CouldNotCheck), site.looking() as connection:
-        counts = changes.counts(connection, tables_of(seen.document))
+        counts = changes.counts(connection, seen.document.name, tables_of(seen.document))
         return counts is not None and counts == look.changes and _stands(site, seen)
     return False
 

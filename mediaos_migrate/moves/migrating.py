@@ -110,6 +110,7 @@ def _watch(site: Site, connection: Connection) -> None:
     there = set(tables(connection))
     with transaction(connection):
         changes.watch(connection, (t for d in site.pack.documents.values() for t in tables_of(d) if t in there))
+        changes.watch_quarantine(connection)
 
 
 def look(site: Site, options: Options, result: Migration) -> list[Survey]:
@@ -197,17 +198,22 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
             continue
         if name in known:
             ledger.skip(name, skipped=False)
-        sealing = site.vault.sealing and _holds_plain(site, connection, seen)
-        if _is_new(seen, known) or sealing:
-            result.changed = result.changed or sealing
+        if _is_due(site, connection, seen, known):
+            result.changed = True
             progress.step("import", seen.document.file)
             result.books[name] = import_document(site, connection, seen, progress)
         else:
             held = ledger.held_counts().get(name, 0)
             read = seen.count + len(seen.rest)
             result.books[name] = Books(read, unchanged=read - held, quarantined=held)
-    result.changed = result.changed or any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED)
     _link(site, connection, surveys)
+
+
+def _is_due(site: Site, connection: Connection, seen: Survey, known: dict[str, Entry]) -> bool:
+    """Tell whether a document is to be imported: its file is believed and new, or there is something to seal."""
+    if Ledger(connection).stage(seen.document.name).believes_table:
+        return False
+    return _is_new(seen, known) or (site.vault.sealing and _holds_plain(site, connection, seen))
 
 
 def _holds_plain(site: Site, connection: Connection, seen: Survey) -> bool:
@@ -239,7 +245,8 @@ def _validate(site: Site, connection: Connection, surveys: list[Survey], result:
             result.documents.append(_as_proved(proof, seen, result.books[name]))
             continue
         report = compare_document(site, connection, seen)
-        if report.differs and not result.books.get(name, Books()).changed:
+        believed = Ledger(connection).stage(name).believes_table
+        if report.differs and not believed and not result.books.get(name, Books()).changed:
             # The file is the same, the table is not: a foreign hand changed it, and the file is believed.
             result.books[name] = import_document(site, connection, seen, progress)
             report = compare_document(site, connection, seen)
@@ -247,7 +254,8 @@ def _validate(site: Site, connection: Connection, surveys: list[Survey], result:
         result.changed = result.changed or report.books.changed
         result.documents.append(report)
         if seen.state != SKIPPED:
-            keep(site, connection, Look(report, seen.digest, changes.counts(connection, tables_of(seen.document))))
+            counts = changes.counts(connection, name, tables_of(seen.document))
+            keep(site, connection, Look(report, seen.digest, counts))
 
 
 def _as_proved(proof: Proof, seen: Survey, books: Books) -> DocumentReport:

@@ -22,9 +22,9 @@ def doubt(site: Site, seen: Survey, entry: Entry | None, references: int) -> Sus
     """
     if entry is not None and entry.state in (PRESENT, DAMAGED):
         return None if entry.digest == seen.digest else _shrunk(seen, entry.count or 0)
-    if (entry is None or entry.state == SKIPPED) and seen.state != MISSING:
-        return _smaller(site, seen) or _referred(seen, references)
-    return None
+    if entry is not None and entry.state != SKIPPED:
+        return None
+    return _smaller(site, seen) or (_referred(seen, references) if seen.state != MISSING else None)
 
 
 def _shrunk(seen: Survey, had: int) -> Suspect | None:
@@ -42,7 +42,8 @@ def _smaller(site: Site, seen: Survey) -> Suspect | None:
     sizes = [size for item in reversed(backup.all_of(site)) if (size := item.sizes.get(seen.document.file))]
     if not sizes or sizes[0] < MANY * RECORD or seen.size * 2 >= sizes[0]:
         return None
-    what = f"has {seen.size:,} bytes, and its last backup has {sizes[0]:,}"
+    has = "is gone" if seen.state == MISSING else f"has {seen.size:,} bytes"
+    what = f"{has}, and its last backup has {sizes[0]:,} bytes"
     return _suspect(seen, what, size=seen.size, backup_size=sizes[0])
 
 

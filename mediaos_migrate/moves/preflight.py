@@ -70,6 +70,18 @@ def key_report(site: Site, surveys: Iterable[Survey]) -> dict[str, int | bool]:
     }
 
 
+def may_seal(site: Site, connection: Connection) -> bool:
+    """Tell by the tables alone whether plain credentials are sealed: the key opens what is sealed, or nothing is."""
+    if not site.vault.has_key:
+        return False
+    known = Ledger(connection).documents()
+    hiding = [d for d in site.pack.documents.values() if d.name in known and any(part.hidden for part in d.parts)]
+    envelopes = (text for d in hiding for store in site.stores(connection, d).values() for text in store.envelopes())
+    states = [site.vault.state(text) for text in envelopes]
+    site.vault.sealing = not states or SEALED in states
+    return seal_with_one_key(site, connection)
+
+
 def seal_with_one_key(site: Site, connection: Connection) -> bool:
     """Never seal with a second key beside what we sealed before; tell whether we may seal."""
     known = Ledger(connection).documents()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from .. import files
@@ -32,7 +33,8 @@ class Proof:
         self._epoch = evidence.epoch()
         self._admitted: dict[str, Admitted] = evidence.admitted()
         self._summaries = {name: evidence.summaries(name) for name in site.pack.documents}
-        self._changes = {d.name: changes.counts(connection, tables_of(d)) for d in site.pack.documents.values()}
+        documents = site.pack.documents.values()
+        self._changes = {d.name: changes.counts(connection, d.name, tables_of(d)) for d in documents}
 
     @property
     def memory(self) -> Memory:
@@ -61,7 +63,17 @@ class Proof:
             if both:
                 left, right = map(Summary.from_bytes, both)
                 compared.append(Comparison(part.table, left.count, min(left.count, right.count), states=both))
-        return DocumentReport(name, document.file, state, tables, comparisons=tuple(compared), note=note)
+        found = DocumentReport(name, document.file, state, tables, comparisons=tuple(compared), note=note)
+        seen = self._remembered(name)
+        return replace(found, anomalies=tuple(seen.anomalies), anomaly_count=seen.anomaly_count) if seen else found
+
+    def knows_anomalies(self, name: str) -> bool:
+        """Tell whether the anomalies of a document's last look are remembered."""
+        return self._remembered(name) is not None
+
+    def _remembered(self, name: str) -> Survey | None:
+        last = self.last.get(name)
+        return self.memory.of(self._site.pack.document(name), last.digest) if last and last.digest else None
 
     def glance(self, name: str) -> DocumentReport:
         """Look at digests only: the file's, and those of both homes as the last deep look found them."""

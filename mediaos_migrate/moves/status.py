@@ -7,6 +7,7 @@ from shlex import quote
 
 from .. import migrations
 from ..evidence import Evidence
+from ..journal import Journal
 from ..ledger import DAMAGED, Entry, Ledger
 from ..pack import Document, built_in
 from ..site import DATABASE, Site
@@ -50,7 +51,7 @@ def status(site: Site) -> Status:
         ledger = Ledger(connection)
         known, evidence = ledger.documents(), Evidence(connection).last()
         taken, pending = migrations.applied(connection), migrations.pending(connection, site.migrations)
-        held = ledger.held_counts()
+        held, stages, debts = ledger.held_counts(), ledger.stages(), Journal(connection).debts()
     found = []
     for document in site.pack.documents.values():
         entry = known.get(document.name) or Entry(document.name, document.file, "unknown")
@@ -60,12 +61,13 @@ def status(site: Site) -> Status:
                 document.name,
                 document.file,
                 entry.state,
-                Stage.OFF,
+                stages.get(document.name, Stage.OFF),
                 entry.count,
                 held.get(document.name, 0),
                 proof.verdict if proof else None,
                 proof.at if proof else None,
                 skipped=bool(entry.skipped),
+                debts=debts[document.name].count if document.name in debts else 0,
             )
         )
     return Status(len(taken), len(pending), found, _next_step(site, found, len(pending)), site.unmapped())
@@ -84,6 +86,8 @@ def _next_step(site: Site, documents: list[DocumentStatus], pending: int) -> str
     data += f" --app {quote(str(site.pack.folder))}" if site.pack.folder != built_in() / site.pack.app else ""
     if pending:
         return f"Bring the schema up: `mediaos-migrate migrate {data}`."
+    if owing := [item.document for item in documents if item.debts]:
+        return f"Write what {', '.join(owing)} owe their files: `mediaos-migrate mirror flush {data}`."
     if unsure:
         return f"Look at what differs: `mediaos-migrate validate {unsure[0]} {data}`."
     if skipped:

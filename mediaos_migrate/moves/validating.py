@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .. import crash
@@ -15,11 +16,13 @@ from ..engines.sqlite import Connection
 from ..errors import NotSettled, UsageError
 from ..evidence import Evidence, Verdict
 from ..ledger import SKIPPED
+from ..pack import Document
 from ..report import SILENT, DocumentReport, Key, Progress
 from ..site import Site
 from . import preflight
 from .looks import UNSETTLED, look_until_still
 from .proving import UNCHECKED, Proof, admit, keep
+from .showing import show_record
 from .surveyed import Options, Survey
 from .surveying import Memory, survey
 
@@ -37,7 +40,7 @@ class Query:
     """
 
     documents: tuple[str, ...] = ()
-    keys: frozenset[Key] = frozenset()
+    keys: frozenset[str] = frozenset()  # as a person gives them
     quick: bool = False
     since_last: bool = False
     record: bool = False
@@ -108,6 +111,24 @@ def _check(site: Site, query: Query) -> None:
         raise UsageError(f"There is no rule `{unknown[0]}`.", f"The rules are: {', '.join(sorted(known))}.")
 
 
+def keys_of(document: Document, words: frozenset[str]) -> frozenset[Key]:
+    """Read keys as a person gives them: as they are, with ` / ` between parts, or as a JSON list. Raises UsageError."""
+    return frozenset(_key_of(document, word) for word in words)
+
+
+def _key_of(document: Document, word: str) -> Key:
+    size = len(document.records.key) - document.records.document_key
+    found: Key = (word,) if size <= 1 else tuple(word.split(" / "))
+    with suppress(ValueError):
+        listed = json.loads(word)
+        if isinstance(listed, list) and all(isinstance(part, str) for part in listed):
+            found = tuple(listed)
+    if len(found) != max(size, 1):
+        parts = " / ".join(f"<{name}>" for name in document.records.key)
+        raise UsageError(f"`{word}` is no key of {document.name}.", f"Its keys are: {parts}.")
+    return found
+
+
 class _Run:
     """One validation under way."""
 
@@ -138,14 +159,18 @@ class _Run:
 
     def glance(self) -> Validation:
         """Look at digests only."""
-        self._result.documents = [self._proof.glance(name) for name in self._wanted]
+        for name in self._wanted:
+            found = self._proof.glance(name)
+            if self._query.fail_on and not self._proof.knows_anomalies(name):
+                note = "whether a rule is broken, only a deep look can tell"
+                found = replace(found, state=UNCHECKED, note=note)
+            self._result.documents.append(found)
         return self._result
 
     def record(self, connection: Connection) -> Validation:
         """Look, and keep each verdict at once; what an interrupted run had kept, and still holds, is done."""
         evidence, run = Evidence(connection), self._proof.open_run or uuid.uuid4().hex
         self._result.resumed = self._proof.open_run is not None
-        evidence.set_run(run)
         self.look(connection, run)
         evidence.set_run(None)
         return self._result
@@ -153,7 +178,7 @@ class _Run:
     def look(self, connection: Connection | None = None, run: str = "") -> Validation:
         """Look at everything that was asked for."""
         done = {name: report for name in self._wanted if (report := self._done(name, run))}
-        for seen in self._survey(frozenset(done), connection):
+        for seen in self._survey(frozenset(done), connection, run):
             name = seen.document.name
             if name in done:
                 self._result.documents.append(done[name])
@@ -167,12 +192,14 @@ class _Run:
         last = self._proof.last.get(name)
         if last is None or not (self._query.since_last or (run and last.run == run)):
             return None
+        if self._query.fail_on and not self._proof.knows_anomalies(name):
+            return None
         if not self._proof.holds(name, self._proof.digest(name)):
             return None
         note = f"nothing changed since it was found equal at {last.at}"
         return self._proof.report(name, UNCHANGED, note)
 
-    def _survey(self, done: frozenset[str], connection: Connection | None) -> list[Survey]:
+    def _survey(self, done: frozenset[str], connection: Connection | None, run: str) -> list[Survey]:
         known = self._proof.known
         out = {name for name, entry in known.items() if entry.state == SKIPPED}
         out |= done | set(self._site.pack.documents) - set(self._wanted)
@@ -182,9 +209,15 @@ class _Run:
         preflight.refuse([seen for seen in surveys if not isinstance(seen.error, NotSettled)])
         preflight.key_report(self._site, surveys)
         if connection:
+            Evidence(connection).set_run(run)
             admit(connection, surveys, self._proof.fingerprint)
             crash.point("validate.admitted")
         return surveys
+
+    def _refuse_unknown(self, seen: Survey, keys: frozenset[Key]) -> None:
+        """Raise UsageError for a key that is in neither home."""
+        for key in sorted(keys):
+            show_record(self._site, seen.document.name, key)
 
     def _look(self, seen: Survey, connection: Connection | None, run: str) -> DocumentReport:
         entry = self._proof.known.get(seen.document.name)
@@ -192,7 +225,10 @@ class _Run:
             tables = tuple(part.table for part in seen.document.parts)
             note = "never imported: run `mediaos-migrate migrate`"
             return DocumentReport(seen.document.name, seen.document.file, UNCHECKED, tables, note=note)
-        found = look_until_still(self._site, seen, entry, self._query.keys or None)
+        keys = keys_of(seen.document, self._query.keys)
+        found = look_until_still(self._site, seen, entry, keys or None)
+        if keys and found.report.compared + found.report.count("extra") < len(keys):
+            self._refuse_unknown(seen, keys)
         if connection and found.report.state not in (SKIPPED, UNSETTLED):
             keep(self._site, connection, found, run)
             crash.point("validate.recorded")

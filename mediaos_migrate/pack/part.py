@@ -115,6 +115,7 @@ class Part(Model):
     secrets: tuple[Hidden, ...] = ()
     rules: tuple[Rule, ...] = ()
     explains: tuple[Explanation, ...] = ()
+    new_key: Annotated[str, StringConstraints(pattern=r"^[a-z_{}0-9:-]+$")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

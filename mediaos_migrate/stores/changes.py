@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
+from zlib import crc32
 
 from ..engines.sqlite import Connection, quoted
 
 EVENTS: Final = ("insert", "update", "delete")
+QUARANTINE: Final = "_mm_quarantine"
 
 Counts = dict[str, int]
 
@@ -45,13 +48,40 @@ def unwatched(connection: Connection, tables: Iterable[str]) -> Iterator[None]:
     watch(connection, names)
 
 
-def counts(connection: Connection, tables: Iterable[str]) -> Counts | None:
-    """Return how often each of these tables was changed, or None when one of them is not watched."""
+def watch_quarantine(connection: Connection) -> None:
+    """Count the changes of the quarantine, document by document."""
+    for event in EVENTS:
+        row = "OLD" if event == "delete" else "NEW"
+        connection.execute(
+            f"CREATE TRIGGER IF NOT EXISTS {_name(QUARANTINE, event)} AFTER {event} ON {QUARANTINE} BEGIN "
+            f"INSERT INTO _mm_changes (name, count) VALUES ('{QUARANTINE} ' || {row}.document, 1) "
+            f"ON CONFLICT (name) DO UPDATE SET count = count + 1; END"
+        )
+
+
+def counts(connection: Connection, document: str, tables: Iterable[str]) -> Counts | None:
+    """Return how often each of a document's tables and its quarantine were changed, and what else a proof depends on.
+
+    That is the shape of the database, and what is noted of the document's envelope. None when something is not watched.
+    """
     names = list(tables)
-    if not all(_is_watched(connection, table) for table in names):
+    if not all(_is_watched(connection, table) for table in (*names, QUARANTINE)):
         return None
-    found = dict(connection.execute("SELECT name, count FROM _mm_changes").fetchall())
-    return {name: int(found[name]) for name in names if name in found}
+    try:
+        found = dict(connection.execute("SELECT name, count FROM _mm_changes").fetchall())
+    except sqlite3.OperationalError:
+        return None
+    sql = "SELECT state, skipped, envelope FROM _mm_documents WHERE document = ?"
+    noted = connection.execute(sql, (document,)).fetchone()
+    told = {name: int(found.get(name, 0)) for name in (*names, f"{QUARANTINE} {document}")}
+    told["envelope"] = _crc(tuple(noted) if noted else None)
+    sql = "SELECT tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name"
+    told["schema"] = _crc([text for table, text in connection.execute(sql) if table in (*names, QUARANTINE)])
+    return told
+
+
+def _crc(value: object) -> int:
+    return crc32(repr(value).encode("utf-8", "surrogatepass"))
 
 
 def _is_watched(connection: Connection, table: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ..documents.writer import LAST
@@ -12,11 +12,12 @@ from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
 from ..pack import Document, Part
 from ..record import Record
-from ..secrets import SEALED_HERE, Vault, secrets_in
+from ..secrets import LOOKS_SEALED, SEALED, SEALED_HERE, Vault, is_envelope, secrets_in
 from ..shapes import Element
 from ..values import dumps, reveal
 
 BATCH: Final = 400
+PLACE: Final = "coalesce(position, 4611686018427387904)"  # what a foreign hand added without a place comes last
 _STAMP: Final = "updated_at"
 
 Key = tuple[str, ...]
@@ -40,7 +41,7 @@ class TableStore:
         self._table = quoted(part.table)
         self._seen = f"temp.{quoted('_mm_seen_' + part.table)}"
         self._matches = " AND ".join(f"{quoted(name)} = ?" for name in part.key)
-        self._scope = (
+        self.scope = (
             " AND ".join(f"{quoted(name)} = '{document.name}'" for name in part.key if part.document_key) or "TRUE"
         )
         self._prepare()
@@ -73,31 +74,67 @@ class TableStore:
                     "Bring the schema up with `mediaos-migrate schema up`, or mend the pack.",
                 )
 
+    def by_rowid(self, numbers: Sequence[int]) -> list[Record]:
+        """Return the records in these rows, in this order."""
+        found: dict[int, Record] = {}
+        for start in range(0, len(numbers), BATCH):
+            some = numbers[start : start + BATCH]
+            select = self._select.replace("SELECT ", "SELECT rowid AS _rowid, ", 1)
+            rows = self.connection.execute(f"{select} WHERE rowid IN ({', '.join('?' * len(some))})", some).fetchall()
+            found.update(zip((row["_rowid"] for row in rows), self._records(rows), strict=True))
+        return [found[number] for number in numbers if number in found]
+
+    def last_position(self) -> int:
+        """Return the greatest position in the table, -1 when there is none."""
+        return int(self.connection.execute(f"SELECT coalesce(max(position), -1) FROM {self._table}").fetchone()[0])
+
+    def like(self, wanted: Mapping[str, Any], lower: frozenset[str]) -> Iterator[Key]:
+        """Walk through the keys of records whose members are the same, case aside where that is asked for."""
+        tests: list[str] = [self.scope]
+        values: list[Any] = []
+        for member, value in wanted.items():
+            column = next(name for name, column in self.part.columns.items() if column.member == member)
+            derived = (name for name, d in self.part.derived.items() if d.by == "lower" and d.of == column)
+            folded = next(derived, None) if member in lower and isinstance(value, str) else None
+            tests.append(f"{quoted(folded or column)} IS ?")
+            values.append(value.lower() if folded else value)
+        names = ", ".join(map(quoted, self.part.key))
+        rows = self.connection.execute(f"SELECT {names} FROM {self._table} WHERE {' AND '.join(tests)}", values)
+        yield from (tuple(map(key_of_column, row)) for row in rows)
+
     def count(self) -> int:
         """Return how many records the table holds."""
-        return int(self.connection.execute(f"SELECT count(*) FROM {self._table} WHERE {self._scope}").fetchone()[0])
+        return int(self.connection.execute(f"SELECT count(*) FROM {self._table} WHERE {self.scope}").fetchone()[0])
 
     def holds_plain(self) -> bool:
         """Tell whether a credential stands in clear text in the table."""
         if not self._hiding:
             return False
-        sql = f"SELECT 1 FROM {self._table} WHERE {self._scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
+        sql = f"SELECT 1 FROM {self._table} WHERE {self.scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
         return self.connection.execute(sql).fetchone() is not None
 
     def sealed_by_us(self) -> Iterator[str]:
         """Walk through the envelopes in the table that are ours, not the app's."""
         if not self._hiding:
             return
-        sql = f"{self._select} WHERE {self._scope} AND secret_state LIKE '%\"{SEALED_HERE}%'"
+        sql = f"{self._select} WHERE {self.scope} AND secret_state LIKE '%\"{SEALED_HERE}%'"
         for row in self.connection.execute(sql):
             states = _states(row["secret_state"])
             for place, found, _ in secrets_in(self.part, self._mapper.value(row, {})):
                 if states.get(place, "").startswith(SEALED_HERE) and isinstance(found, str):
                     yield found
 
+    def envelopes(self) -> Iterator[str]:
+        """Walk through the values in the table that the app sealed."""
+        for record in self.all() if self._hiding else ():
+            for _, secret, _ in secrets_in(self.part, record.value):
+                text = secret.reveal()
+                if secret.state in (SEALED, LOOKS_SEALED) and is_envelope(text):
+                    yield text
+
     def all(self) -> Iterator[Record]:
         """Walk through all records in the order of the file; what a foreign hand added comes last."""
-        rows = self.connection.execute(f"{self._select} WHERE {self._scope} ORDER BY position IS NULL, position, rowid")
+        rows = self.connection.execute(f"{self._select} WHERE {self.scope} ORDER BY position IS NULL, position, rowid")
         while batch := rows.fetchmany(BATCH):
             yield from self._records(batch)
 
@@ -121,7 +158,8 @@ class TableStore:
             value = self._mapper.value(row, mine)
             if self._hiding:
                 value = self._vault.restore(self.part, value, _states(row["secret_state"]))
-            yield Record(key, value, Element(self._mapper.name(row), value, ""), row["position"])
+            position = row["position"] if isinstance(row["position"], int) else None
+            yield Record(key, value, Element(self._mapper.name(row), value, ""), position)
 
     def _child_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
         child = self.part.children[table]
@@ -181,8 +219,15 @@ class TableStore:
             sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
             self.connection.executemany(sql, [(key[0],) for key in keys])
 
-    def strays(self) -> Iterator[tuple[str, Key]]:
-        """Walk through the child rows whose parent is gone: table, and parent with position."""
+    def strays(self, documents: Collection[str] = ()) -> Iterator[tuple[str, Key]]:
+        """Walk through what belongs to nobody: child rows without a parent, and shared rows of no document."""
+        if self.part.document_key and documents:
+            marks = ", ".join("?" * len(documents))
+            name = quoted(self.part.key[0])
+            rows = self.connection.execute(
+                f"SELECT {name} FROM {self._table} WHERE {name} NOT IN ({marks})", [*documents]
+            )
+            yield from ((self.part.table, (key_of_column(row[0]),)) for row in rows)
         for table, child in self.part.children.items():
             parent, key = quoted(child.parent), quoted(self.part.key[0])
             there = f"SELECT 1 FROM {self._table} AS p WHERE p.{key} = c.{parent}"
@@ -191,8 +236,10 @@ class TableStore:
             )
             yield from ((table, (str(row[0]), str(row[1]))) for row in rows)
 
-    def remove_strays(self) -> None:
-        """Remove the child rows whose parent is gone."""
+    def remove_strays(self, documents: Collection[str] = ()) -> None:
+        """Remove what belongs to nobody."""
+        for table, key in list(self.strays(documents)) if self.part.document_key else ():
+            self.connection.execute(f"DELETE FROM {quoted(table)} WHERE {quoted(self.part.key[0])} = ?", key)
         for table, child in self.part.children.items():
             there = f"SELECT {quoted(self.part.key[0])} FROM {self._table}"
             self.connection.execute(f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} NOT IN ({there})")
@@ -241,7 +288,7 @@ class TableStore:
         """Find the records that the pass has not seen, some at a time; the caller removes them."""
         names = ", ".join(map(quoted, self.part.key))
         sql = (
-            f"SELECT {names} FROM {self._table} WHERE {self._scope} "
+            f"SELECT {names} FROM {self._table} WHERE {self.scope} "
             f"AND ({names}) NOT IN (SELECT * FROM {self._seen}) LIMIT {BATCH}"
         )
         while found := [tuple(row) for row in self.connection.execute(sql)]:

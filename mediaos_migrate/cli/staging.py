@@ -1,0 +1,190 @@
+"""The commands that move belief: stage, mirror, search."""
+# ruff: noqa: PLR0913  typer makes an option of each parameter
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import CouldNotCheck
+from ..show import staged
+from ..site import Site
+from ..stages import Stage
+from .answers import Answer, Said, answer, narrator
+from .options import APP, DATA, App, Data, Db, Json, KeyFile, example, option
+
+stage_app = typer.Typer(
+    help="Move documents from file believed to table believed, and back.", no_args_is_help=True, rich_markup_mode=None
+)
+mirror_app = typer.Typer(help="Write files after their tables.", no_args_is_help=True, rich_markup_mode=None)
+search_app = typer.Typer(help="Full-text search.", no_args_is_help=True, rich_markup_mode=None)
+
+Documents = Annotated[
+    list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Only these, as `library`. [default: all]")
+]
+To = Annotated[Stage | None, option("--to", metavar="STAGE", help="The stage to go to. [default: one step]")]
+PolicyOption = Annotated[
+    str, option("--policy", metavar="NAME", help="How long a stage lasts: home, ci, or a TOML file. [default: home]")
+]
+HostReads = Annotated[
+    bool, option("--host-reads-database", help="Say that the app reads the database, though its pack says no.")
+]
+
+
+def show(documents: Documents = None, *, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+    """Tell the stage of each document, since when, and what its file still lacks."""
+    from ..moves import standing
+
+    def act() -> Answer:
+        result = standing.show(Site.open(data, db, app), documents or [])
+        return Answer(staged.stood(result), staged.standing(result))
+
+    return answer("stage show", json, act)
+
+
+def why_not(
+    documents: Documents = None,
+    *,
+    policy: PolicyOption = "home",
+    host_reads_database: HostReads = False,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    json: Json = False,
+) -> Said:
+    """Tell what is missing for the next stage."""
+    from ..moves import standing
+    from ..moves.policy import policy as chosen
+
+    def act() -> Answer:
+        asked = standing.Asked(chosen(policy), host_reads_database)
+        result = standing.show(Site.open(data, db, app), documents or [], asked)
+        return Answer(staged.stood(result), staged.missing(result))
+
+    return answer("stage why-not", json, act)
+
+
+def price(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+    """Tell exactly what going back to the files now would lose."""
+    from ..moves import standing
+
+    def act() -> Answer:
+        result = standing.price(Site.open(data, db, app))
+        return Answer(staged.price(result), staged.priced(result))
+
+    return answer("stage price", json, act)
+
+
+def advance(
+    documents: Documents = None,
+    *,
+    to: To = None,
+    policy: PolicyOption = "home",
+    host_reads_database: HostReads = False,
+    retire_files: Annotated[
+        bool, option("--retire-files", help="At `complete`, put the files away; a copy stays among the backups.")
+    ] = False,
+    why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the move.")] = "",
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    json: Json = False,
+) -> Said:
+    """Move documents one step forward, on evidence: both homes equal, and the way back proved.
+
+    Exit code 4: something is missing; `stage why-not` tells what.
+    """
+    from ..moves import staging, standing
+    from ..moves.policy import policy as chosen
+
+    def act() -> Answer:
+        asked = standing.Asked(chosen(policy), host_reads_database, retire_files, why)
+        with narrator(json) as progress:
+            result = staging.advance(Site.open(data, db, app, key_file), documents or [], to, asked, progress)
+        return Answer(staged.steps(result), staged.stepped(result))
+
+    return answer("stage advance", json, act)
+
+
+def retreat(
+    documents: Documents = None,
+    *,
+    to: To = None,
+    why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the move.")] = "",
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    json: Json = False,
+) -> Said:
+    """Move documents one step back; what was believed in the table is in the files first, and proved."""
+    from ..moves import staging
+
+    def act() -> Answer:
+        with narrator(json) as progress:
+            result = staging.retreat(Site.open(data, db, app, key_file), documents or [], to, why, progress)
+        return Answer(staged.steps(result), staged.stepped(result))
+
+    return answer("stage retreat", json, act)
+
+
+def flush(*, data: Data = DATA, db: Db = None, app: App = APP, key_file: KeyFile = None, json: Json = False) -> Said:
+    """Write every file that is behind its table, and finish what a crash left open."""
+    from ..moves import mirroring
+
+    def act() -> Answer:
+        site = Site.open(data, db, app, key_file)
+        _must_exist(site.db)
+        with site.locked(wait=10), site.writing() as connection:
+            result = mirroring.flush(site, connection)
+        return Answer(staged.mirrored(result), staged.flushed(result))
+
+    return answer("mirror flush", json, act)
+
+
+def build(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+    """Make the full-text tables, which are kept in step from then on. What is there stays."""
+    from ..engines.sqlite import transaction
+    from ..stores import search
+
+    def act() -> Answer:
+        site = Site.open(data, db, app)
+        _must_exist(site.db)
+        parts = [part for document in site.pack.documents.values() for part in document.parts if part.search]
+        with site.locked(wait=10), site.writing() as connection, transaction(connection):
+            made = [part.table for part in parts if not search.is_built(connection, part)]
+            for part in parts:
+                search.build(connection, part)
+        lines = [f"Full text of {table}: built." for table in made] or ["Nothing to do: the full text is there."]
+        return Answer({"built": made}, lines)
+
+    return answer("search build", json, act)
+
+
+def _must_exist(db: Path) -> None:
+    if not db.exists():
+        raise CouldNotCheck(f"There is no database at {db}.", "Run `mediaos-migrate migrate` first.")
+
+
+_STAGES: list[tuple[str, Callable[..., Said], str, str]] = [
+    ("show", show, "Tell the stage of each document.", "stage show"),
+    ("why-not", why_not, "Tell what is missing for the next stage.", "stage why-not library --policy ci"),
+    ("price", price, "Tell what going back now would lose.", "stage price"),
+    ("advance", advance, "Move documents forward, on evidence.", "stage advance library --policy ci"),
+    ("retreat", retreat, "Move documents back, on a proof.", "stage retreat library --to off"),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for name, act, help_, typed in _STAGES:
+        stage_app.command(name, short_help=help_, epilog=example(typed))(act)
+    mirror_app.command("flush", short_help="Pay every debt now.", epilog=example("mirror flush"))(flush)
+    search_app.command("build", short_help="Make the full-text tables.", epilog=example("search build"))(build)
+    app.add_typer(stage_app, name="stage")
+    app.add_typer(mirror_app, name="mirror")
+    app.add_typer(search_app, name="search")

@@ -1,0 +1,76 @@
+"""What one home still owes the other: a debt for each change, and the intent of the one rewrite under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from .engines.sqlite import Connection
+from .report import Key
+
+NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A file that is about to be replaced: by whose will (`file` or `table`), its digests, and the debts it pays."""
+
+    document: str
+    home: str
+    before: str | None
+    after: str
+    upto: int
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Debts:
+    """How many changes a document's file lacks, and since when."""
+
+    count: int = 0
+    oldest: str | None = None
+
+
+class Journal:
+    """Reads and writes debts and intents on an open connection, inside the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def owe(self, document: str, part: str, changes: Iterable[tuple[Key, str]]) -> None:
+        """Note changes (key, and `put` or `remove`) that the table has and the file has not."""
+        self._db.executemany(
+            f"INSERT INTO _mm_journal (document, part, key, op, at) VALUES (?, ?, ?, ?, {NOW})",
+            [(document, part, json.dumps(key), op) for key, op in changes],
+        )
+
+    def upto(self, document: str) -> int:
+        """Return the number of the last debt of a document, 0 when it has none."""
+        row = self._db.execute("SELECT max(seq) FROM _mm_journal WHERE document = ?", (document,)).fetchone()
+        return int(row[0] or 0)
+
+    def debts(self) -> dict[str, Debts]:
+        """Count what is owed, by document."""
+        rows = self._db.execute("SELECT document, count(*), min(at) FROM _mm_journal GROUP BY document")
+        return {document: Debts(count, oldest) for document, count, oldest in rows}
+
+    def pay(self, document: str, upto: int) -> None:
+        """Strike out the debts of a document up to a number."""
+        self._db.execute("DELETE FROM _mm_journal WHERE document = ? AND seq <= ?", (document, upto))
+
+    def intend(self, intent: Intent) -> None:
+        """Write down that a file is about to be replaced."""
+        self._db.execute(
+            f"INSERT INTO _mm_intents (document, home, before, after, upto, at) VALUES (?, ?, ?, ?, ?, {NOW})",
+            (intent.document, intent.home, intent.before, intent.after, intent.upto),
+        )
+
+    def intents(self) -> dict[str, Intent]:
+        """Return the open intents, by document."""
+        return {row["document"]: Intent(**dict(row)) for row in self._db.execute("SELECT * FROM _mm_intents")}
+
+    def close(self, document: str) -> None:
+        """Close the intent of a document."""
+        self._db.execute("DELETE FROM _mm_intents WHERE document = ?", (document,))

@@ -1,0 +1,45 @@
+"""What repositories and units of work ask of the site that they belong to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from .. import site
+from ..engines.sqlite import Connection
+from ..moves.mirroring import Mirrored
+from ..pack import Document
+from .view import FileView
+
+
+class Host(site.Site, ABC):
+    """A site that keeps connections and views, and hears what was written."""
+
+    @abstractmethod
+    def connection(self) -> Connection | None:
+        """Return this thread's connection to the database, None as long as there is no database."""
+
+    @abstractmethod
+    def view(self, document: Document) -> FileView:
+        """Return a document's file as tables in memory."""
+
+    @abstractmethod
+    def unit_of_work(self) -> Any:
+        """Begin a unit of work."""
+
+    @abstractmethod
+    def repository(self, document: str, part: str, unit: Any) -> Any:
+        """Return the records of a document."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Hear that something was written."""
+
+    @abstractmethod
+    def flush(self) -> Sequence[Mirrored]:
+        """Write every file that is behind its table."""
+
+    @abstractmethod
+    def failed(self, error: Exception) -> None:
+        """Hear that the second home could not be written."""

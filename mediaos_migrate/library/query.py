@@ -1,0 +1,125 @@
+"""Questions to a table in the app's own words: filter, order, page, full text; the words are never SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ..codecs import CODECS
+from ..engines.sqlite import quoted
+from ..errors import UsageError
+from ..mapping import key_of_column
+from ..pack import DOCUMENT, KEY, VALUE
+from ..record import Record
+from ..report import Key
+from ..stores import search
+from ..stores.table import PLACE, TableStore
+from ..values import of_python
+
+OPERATORS: Final = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+Where = Mapping[str, Any]
+
+
+class Query:
+    """Asks one table; members are named as the app names them."""
+
+    def __init__(self, store: TableStore) -> None:
+        self._store, self._db, self._part = store, store.connection, store.part
+        self._table = quoted(self._part.table)
+
+    def count(self, where: Where | None = None) -> int:
+        """Count the records that satisfy a filter."""
+        sql, values = self._filter(where)
+        return int(self._db.execute(f"SELECT count(*) FROM {self._table} WHERE {sql}", values).fetchone()[0])
+
+    def page(self, where: Where | None, order_by: str | None, limit: int | None, after: Key | None) -> list[Record]:
+        """Return the records that satisfy a filter, in the order of the file or of a member (`-year`: downward)."""
+        sql, values = self._filter(where)
+        column, way = self._order(order_by)
+        found: list[int] = []
+        for span, more in self._spans(column, way, after):
+            rest = -1 if limit is None else limit - len(found)
+            rows = self._db.execute(
+                f"SELECT rowid FROM {self._table} WHERE {sql} AND {span} "
+                f"ORDER BY {column} {way}, {PLACE} {way}, rowid {way} LIMIT ?",
+                [*values, *more, rest],
+            )
+            found += [row[0] for row in rows]
+            if limit is not None and len(found) >= limit:
+                break
+        return self._store.by_rowid(found)
+
+    def search(self, words: str, limit: int) -> list[Record]:
+        """Return the records in which all words occur (the last one may be a beginning), the best first."""
+        return self._store.by_rowid(search.find(self._db, self._part, words, limit))
+
+    def _filter(self, where: Where | None) -> tuple[str, list[Any]]:
+        pieces: list[str] = [self._store.scope]
+        values: list[Any] = []
+        for member, wanted in (where or {}).items():
+            operator, value = wanted if isinstance(wanted, tuple) and len(wanted) == 2 else ("=", wanted)  # noqa: PLR2004
+            if operator == "in":
+                marks = ", ".join("?" * len(value))
+                pieces.append(f"{self._expression(member)} IN ({marks})")
+                values += [self._fitting(member, item) for item in value]
+            elif operator in OPERATORS:
+                pieces.append(f"{self._expression(member)} {OPERATORS[operator]} ?")
+                values.append(self._fitting(member, value))
+            else:
+                raise UsageError(f"There is no operator `{operator}`.", f"Choose of {', '.join([*OPERATORS, 'in'])}.")
+        return " AND ".join(pieces), values
+
+    def _expression(self, member: str) -> str:
+        column = self._column(member)
+        if column is not None:
+            return quoted(column)
+        if any(mark in member for mark in "\"'\\\x00[]"):
+            raise UsageError(f"`{member}` cannot be asked for.", "Filter the records yourself.")
+        return f"""json_extract(extra, '$."{member}"')"""
+
+    def _column(self, member: str) -> str | None:
+        for name, column in self._part.columns.items():
+            if member in (column.member, name) and column.member not in (VALUE, DOCUMENT):
+                return name
+        return None
+
+    def _fitting(self, member: str, value: Any) -> Any:
+        column = self._column(member)
+        if column is None or value is None:
+            return value
+        kind = self._part.columns[column]
+        fitting = value if kind.member == KEY else CODECS[kind.codec].fit(of_python(value))
+        return value if fitting is None else fitting
+
+    def _order(self, order_by: str | None) -> tuple[str, str]:
+        if order_by is None:
+            return PLACE, "ASC"
+        member, way = (order_by[1:], "DESC") if order_by.startswith("-") else (order_by, "ASC")
+        column = self._column(member)
+        if column is None:
+            names = ", ".join(c.member for c in self._part.columns.values())
+            raise UsageError(f"Records cannot be ordered by `{member}`.", f"Choose of {names}.")
+        return quoted(column), way
+
+    def _spans(self, column: str, way: str, after: Key | None) -> Iterator[tuple[str, Sequence[Any]]]:
+        """Cut what follows a record into spans that an index can walk: NULL comes first going up, last going down."""
+        if after is None:
+            yield "TRUE", ()
+            return
+        keys = " AND ".join(f"{quoted(name)} = ?" for name in self._part.key)
+        row = self._db.execute(f"SELECT {column}, {PLACE}, rowid FROM {self._table} WHERE {keys}", after).fetchone()
+        if row is None:
+            raise UsageError(
+                f"There is no record {' / '.join(map(key_of_column, after))} to go on after.", "Begin anew."
+            )
+        value, *ties = row
+        beyond = "<" if way == "DESC" else ">"
+        if value is None:
+            yield f"{column} IS NULL AND ({PLACE}, rowid) {beyond} (?, ?)", ties
+            if way == "ASC":
+                yield f"{column} IS NOT NULL", ()
+        else:
+            yield f"({column}, {PLACE}, rowid) {beyond} (?, ?, ?)", (value, *ties)
+            if way == "DESC":
+                yield f"{column} IS NULL", ()

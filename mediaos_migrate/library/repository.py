@@ -1,0 +1,129 @@
+"""One collection as an app sees it: records in the app's own words, from whichever home is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..ledger import Ledger
+from ..pack import Document, Part
+from ..record import Record
+from ..report import Key
+from ..stores import search
+from ..stores.file import RECORDS
+from ..stores.table import TableStore
+from ..values import of_python, to_python
+from .changes import ADD, PUT, REMOVE, UPDATE, Change, keyed
+from .host import Host
+from .query import Query, Where
+
+Value = Any
+Id = str | tuple[str, ...]
+Values = list[Value]
+Items = list[tuple[Id, Value]]
+
+
+class Repository:
+    """The records of one part of a document. Keys are strings, or tuples where they have several parts."""
+
+    def __init__(self, site: Host, document: Document, part: str = RECORDS, unit: Any = None) -> None:
+        self._site, self._document, self._part, self._unit = site, document, part, unit
+        self.part: Part = document.records if part == RECORDS else document.siblings  # type: ignore[assignment]
+
+    def get(self, key: Id) -> Value:
+        """Return a record, or None when there is none."""
+        with self._store() as store:
+            found = store.get([_key(key)]).get(_key(key))
+        return None if found is None else to_python(found.value)
+
+    def exists(self, key: Id) -> bool:
+        """Tell whether there is a record with a key."""
+        with self._store() as store:
+            return _key(key) in store.get([_key(key)])
+
+    def count(self, where: Where | None = None) -> int:
+        """Count the records, all of them or those that satisfy a filter."""
+        with self._store() as store:
+            return Query(store).count(where)
+
+    def list(  # the field's word; within this class it hides the type
+        self,
+        where: Where | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        after: Id | None = None,
+    ) -> Values:
+        """Return records: those that satisfy a filter, in order, `limit` of them, from the one behind `after` on.
+
+        A filter names members: `{"kind": "movie", "year": (">=", 1990), "quality": ("in", ["1080p", "2160p"])}`. Order
+        is the file's, or that of a member, `-year` for downward. Raises UsageError for what cannot be asked.
+        """
+        with self._store() as store:
+            return _values(Query(store).page(where, order_by, limit, None if after is None else _key(after)))
+
+    def items(self) -> Items:
+        """Return all records with their keys, in the order of the file."""
+        with self._store() as store:
+            return [(_id(record.key), to_python(record.value)) for record in store.all()]
+
+    def search(self, words: str, limit: int = 100) -> Values:
+        """Return the records in which all words occur, accents and case aside, the best first."""
+        with self._store() as store:
+            if store.connection is not self._site.connection():
+                search.build(store.connection, self.part)
+            return _values(Query(store).search(words, limit))
+
+    def add(self, value: Value, key: Id | None = None) -> Id:
+        """Add a record and return its key, made as the app makes them if it has none.
+
+        Raises Conflict when there is one with this key, or with what has to be unique.
+        """
+        return self._put(value, key, ADD)
+
+    def put(self, value: Value, key: Id | None = None) -> Id:
+        """Write a record, new or in place of the one with its key; return the key."""
+        return self._put(value, key, PUT)
+
+    def _put(self, value: Value, key: Id | None, op: str) -> Id:
+        found, name, value = keyed(self._document, self.part, value, None if key is None else _key(key))
+        self._write(Change(self._document, self._part, found, name, value, op))
+        return _id(found)
+
+    def update(self, key: Id, members: dict[str, Any]) -> None:
+        """Change some members of a record and keep the others exactly. Raises NoRecord."""
+        self._write(Change(self._document, self._part, _key(key), value=of_python(members), op=UPDATE))
+
+    def remove(self, key: Id) -> None:
+        """Remove a record. Raises NoRecord."""
+        self._write(Change(self._document, self._part, _key(key), op=REMOVE))
+
+    def _write(self, change: Change) -> None:
+        if self._unit is not None:
+            self._unit.add(change)
+        else:
+            with self._site.unit_of_work() as unit:
+                unit.add(change)
+
+    @contextmanager
+    def _store(self) -> Iterator[TableStore]:
+        """Lend out the believed records, as a table: the database's, or one made of the file."""
+        connection = self._site.connection()
+        if connection is not None and Ledger(connection).stage(self._document.name).believes_table:
+            yield self._site.stores(connection, self._document)[self._part]
+            return
+        view = self._site.view(self._document)
+        with view.current() as made:
+            yield view.stores(made)[self._part]
+
+
+def _key(key: Id) -> Key:
+    return (key,) if isinstance(key, str) else tuple(key)
+
+
+def _id(key: Key) -> Id:
+    return key[0] if len(key) == 1 else key
+
+
+def _values(records: Iterable[Record]) -> Values:
+    return [to_python(record.value) for record in records]

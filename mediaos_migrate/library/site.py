@@ -1,0 +1,116 @@
+"""One installation, as an app embeds it: repositories, units of work, and the mirror that follows them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..engines import sqlite
+from ..engines.sqlite import Connection
+from ..ledger import Ledger
+from ..moves import mirroring, preflight
+from ..moves.mirroring import Mirrored
+from ..pack import Document
+from ..stores.file import RECORDS
+from .host import Host
+from .mirror import Mirror
+from .repository import Repository
+from .unit import UnitOfWork
+from .view import FileView
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..pack import Pack
+    from ..secrets import Vault
+
+LOG = logging.getLogger("mediaos_migrate")
+
+
+class Site(Host):
+    """One installation; `with Site.open(…) as site:` closes what it opened and pays its debts at the end."""
+
+    def __init__(self, data: Path, db: Path, app: Pack, vault: Vault) -> None:
+        super().__init__(data, db, app, vault)
+        self._views: dict[str, FileView] = {}
+        self._lock = threading.Lock()
+        self._mine = threading.local()
+        self._opened: list[Connection] = []
+        self._process = os.getpid()
+        self._mirror = Mirror(self)
+        self.last_failure: str | None = None
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def repository(self, document: str, part: str = RECORDS, unit: UnitOfWork | None = None) -> Repository:
+        """Return the records of a document (`part`: `siblings` for those beside its list)."""
+        return Repository(self, self.pack.document(document), part, unit)
+
+    def unit_of_work(self) -> UnitOfWork:
+        """Begin a unit of work."""
+        return UnitOfWork(self)
+
+    def connection(self) -> Connection | None:
+        """Return this thread's connection to the database, None as long as there is no database."""
+        if not self.db.exists() or not self.db.stat().st_size:
+            return None
+        if os.getpid() != self._process:  # a connection must not be used in a forked process, nor closed there
+            self._mine, self._opened, self._process = threading.local(), [], os.getpid()
+            self._mirror = Mirror(self)
+        found: Connection | None = getattr(self._mine, "connection", None)
+        if found is None:
+            found = sqlite.open_database(self.db, self.owner)
+            if not Ledger.is_in(found):
+                found.close()
+                return None
+            Ledger(found).check(self.pack.app)
+            self.vault.sealing = preflight.may_seal(self, found)
+            self._mine.connection = found
+            with self._lock:
+                self._opened.append(found)
+        return found
+
+    def view(self, document: Document) -> FileView:
+        """Return a document's file as tables in memory."""
+        with self._lock:
+            return self._views.setdefault(document.name, FileView(self, document))
+
+    def wake(self) -> None:
+        """Let the mirror know that something was written."""
+        self._mirror.wake()
+
+    def flush(self) -> list[Mirrored]:
+        """Write every file that is behind its table now. Raises what stands in the way."""
+        connection = self.connection()
+        if connection is None:
+            return []
+        with self.shared():
+            return mirroring.flush(self, connection)
+
+    def failed(self, error: Exception) -> None:
+        """Note that the second home could not be written: the debt stays in the journal."""
+        self.last_failure = type(error).__name__
+        LOG.warning("the second home could not be written, its debt is noted: %s", type(error).__name__)
+
+    def close(self) -> None:
+        """Pay the debts of this process, and close its connections."""
+        self._mirror.stop()
+        with self._lock:
+            opened, self._opened = self._opened, []
+            views, self._views = self._views, {}
+        for view in views.values():
+            view.forget()
+        self._mine = threading.local()
+        for connection in opened:
+            _close(connection)
+
+
+def _close(connection: Any) -> None:
+    try:
+        connection.close()
+    except sqlite3.ProgrammingError:
+        LOG.debug("a connection of another thread closes with that thread")

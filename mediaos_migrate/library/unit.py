@@ -1,0 +1,181 @@
+"""A unit of work: changes to any documents, all or nothing in the tables, one rewrite for each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any, Self
+
+from .. import crash, files
+from ..engines.sqlite import Connection, transaction
+from ..errors import MigrateError
+from ..journal import Intent, Journal
+from ..ledger import MISSING, PRESENT, Entry, Ledger
+from ..moves import mirroring
+from ..moves.exporting import Export
+from ..pack import Document
+from ..stages import Stage
+from ..stores.file import RECORDS
+from .changes import Change, apply, check
+from .host import Host
+
+
+class StageMoved(Exception):
+    """The stage of a document changed between looking and writing: begin again."""
+
+
+class UnitOfWork:
+    """Collects changes; leaving the `with` block without an error commits them.
+
+    Raises at the commit what any write may raise: Conflict, Damaged, Suspect, NeedsPerson.
+    """
+
+    def __init__(self, site: Host) -> None:
+        self._site = site
+        self._changes: dict[str, list[Change]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.commit()
+
+    def repository(self, document: str, part: str = RECORDS) -> Any:
+        """Return a document's `Repository` whose writes belong to this unit."""
+        return self._site.repository(document, part, self)
+
+    def add(self, change: Change) -> None:
+        """Take in one change."""
+        self._changes.setdefault(change.document.name, []).append(change)
+
+    def commit(self) -> None:
+        """Write everything, or nothing."""
+        changes, self._changes = self._changes, {}
+        if changes:
+            with self._site.shared():
+                Commit(self._site, changes).run()
+            self._site.wake()
+
+
+class Commit:
+    """One commit: file first where files are believed, table first where tables are."""
+
+    def __init__(self, site: Host, changes: dict[str, list[Change]]) -> None:
+        self._site, self._changes = site, changes
+        self._documents = {name: site.pack.document(name) for name in sorted(changes)}
+
+    def run(self) -> None:
+        """Commit, by the stages that hold when it happens."""
+        connection = self._site.connection()
+        while True:
+            stages = {name: self._stage(connection, name) for name in self._documents}
+            try:
+                self._run(connection, stages)
+            except StageMoved:
+                continue
+            return
+
+    @staticmethod
+    def _stage(connection: Connection | None, name: str) -> Stage:
+        return Stage.OFF if connection is None else Ledger(connection).stage(name)
+
+    def _run(self, connection: Connection | None, stages: dict[str, Stage]) -> None:
+        first = [self._documents[name] for name, stage in stages.items() if not stage.believes_table]
+        with ExitStack() as held:
+            for document in first:
+                held.enter_context(self._site.holding(document.name))
+                if connection is not None and stages[document.name].writes_both:
+                    mirroring.in_step(self._site, connection, document)
+            rewrites = [held.enter_context(Rewrite(self._site, d, self._changes[d.name])) for d in first]
+            if connection is not None:
+                self._write_tables(connection, stages, rewrites)
+            for rewrite in rewrites:
+                rewrite.put()
+            if connection is not None:
+                self._follow(connection, [r for r in rewrites if stages[r.document.name].writes_both])
+
+    def _write_tables(self, connection: Connection, stages: dict[str, Stage], rewrites: list[Rewrite]) -> None:
+        """Write the believed tables with their debts, and the intents of the files, in one transaction."""
+        with transaction(connection):
+            if any(self._stage(connection, name) is not stage for name, stage in stages.items()):
+                raise StageMoved
+            for name, stage in stages.items():
+                if not stage.believes_table:
+                    continue
+                stores = self._site.stores(connection, self._documents[name])
+                check(stores, self._changes[name])
+                apply(stores, self._changes[name])
+                if stage.mirrors:
+                    _owe(Journal(connection), name, self._changes[name])
+            for rewrite in rewrites:
+                if stages[rewrite.document.name].writes_both:
+                    Journal(connection).intend(Intent(rewrite.document.name, "file", rewrite.before, rewrite.after, 0))
+        crash.point("write.intended")
+
+    def _follow(self, connection: Connection, rewrites: list[Rewrite]) -> None:
+        """Bring the tables in step with files that were just replaced; a failure is a debt, never an error."""
+        try:
+            with transaction(connection):
+                for rewrite in rewrites:
+                    document = rewrite.document
+                    apply(self._site.stores(connection, document), self._changes[document.name])
+                    mirroring.note_file(self._site, connection, document, rewrite.after)
+                    Journal(connection).close(document.name)
+        except Exception as error:  # noqa: BLE001  the believed store has answered; the open intent is the debt
+            self._site.failed(error)
+        crash.point("write.followed")
+
+
+def _owe(journal: Journal, document: str, changes: Iterable[Change]) -> None:
+    parts: dict[str, list[Change]] = {}
+    for change in changes:
+        parts.setdefault(change.part, []).append(change)
+    for part, mine in parts.items():
+        journal.owe(document, part, [(change.key, change.op) for change in mine])
+
+
+class Rewrite:
+    """A believed file with changes in it: written beside the old one, then put in its place."""
+
+    def __init__(self, site: Host, document: Document, changes: list[Change]) -> None:
+        self._site, self.document, self._changes = site, document, changes
+        self._view = site.view(document)
+        self._replacement = files.Replacement(site.file(document), site.owner)
+        self._put = False
+        self.before: str | None = None
+        self.after = ""
+
+    def __enter__(self) -> Self:
+        with self._view.current() as connection:
+            self.before = self._view.digest
+            connection.execute("BEGIN")
+            try:
+                stores = self._view.stores(connection)
+                check(stores, self._changes)
+                apply(stores, self._changes)
+                self._make_present(connection)
+                path = self._site.file(self.document)
+                with self._replacement.writing() as stream:
+                    Export(self._view.site, connection, self.document).write(stream, path if self.before else None)
+            finally:
+                connection.execute("ROLLBACK")
+            self.after = files.digest(self._replacement.written)
+            if mirroring.digest_of(self._site, self.document) != self.before:
+                raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
+        return self
+
+    def _make_present(self, connection: Connection) -> None:
+        """Let a file that was missing come to be with its first record."""
+        entry = Ledger(connection).document(self.document.name)
+        if entry is None or entry.state == MISSING:
+            Ledger(connection).put_document(Entry(self.document.name, self.document.file, PRESENT))
+
+    def put(self) -> None:
+        """Put the new file in the old one's place."""
+        self._replacement.put()
+        self._put = True
+
+    def __exit__(self, *_: object) -> None:
+        if not self._put:
+            self._replacement.drop()

@@ -1,0 +1,72 @@
+"""A document's file as tables in memory, so that a believed file answers every question that a table does."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .. import migrations, site
+from ..engines import sqlite
+from ..ledger import Ledger
+from ..moves import mirroring
+from ..moves.importing import import_document
+from ..pack import Document
+from ..secrets import Vault
+from ..stores.table import TableStore
+
+
+class FileView:
+    """The tables of one document, made of its file by the importer, and made anew whenever the file is another."""
+
+    def __init__(self, place: site.Site, document: Document) -> None:
+        # Without a key: nothing is sealed in memory, and what the app sealed stays as it is.
+        self._site = site.Site(place.data, place.db, place.pack, Vault())
+        self._document = document
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self.digest: str | None = None
+
+    @contextmanager
+    def current(self) -> Iterator[sqlite3.Connection]:
+        """Lend out the tables as the file is now. Raises Damaged, Suspect or NotSettled."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._made()
+                self._refresh(self._connection)
+            elif mirroring.digest_of(self._site, self._document) != self.digest:
+                self._refresh(self._connection)
+            yield self._connection
+
+    def stores(self, connection: sqlite3.Connection) -> dict[str, TableStore]:
+        """Return the tables by part."""
+        return self._site.stores(connection, self._document)
+
+    @property
+    def site(self) -> site.Site:
+        """The site as the view sees it: without a key."""
+        return self._site
+
+    def forget(self) -> None:
+        """Read the file anew when it is next asked for."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection, self.digest = None, None
+
+    def _made(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        sqlite.prepare(connection)
+        connection.execute("PRAGMA foreign_keys = OFF")  # other documents are not here
+        connection.execute("PRAGMA trusted_schema = ON")  # for full text
+        Ledger(connection).make(self._site.pack.app)
+        migrations.up(connection, self._site.migrations)
+        return connection
+
+    def _refresh(self, connection: sqlite3.Connection) -> None:
+        seen = mirroring.look_at(self._site, connection, self._document)
+        if seen.error:
+            raise seen.error
+        import_document(self._site, connection, seen)
+        self.digest = seen.digest

@@ -1,0 +1,223 @@
+"""Bringing the home that is not believed in step: paying debts, taking in foreign edits, and recovery after a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .. import crash, files
+from ..documents.style import Style
+from ..engines.sqlite import Connection, transaction
+from ..errors import Damaged, NeedsPerson, NotSettled, Suspect
+from ..journal import Intent, Journal
+from ..ledger import MISSING, PRESENT, Entry, Ledger
+from ..pack import Document
+from ..site import Site
+from . import preflight
+from .exporting import Export
+from .importing import import_document
+from .surveyed import Options, Survey
+from .surveying import survey
+
+CONFLICTS: Final = "conflicts"  # in the state folder: copies of files that were not what we had left
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What was done for one document: how many changes its file now has, and its digest."""
+
+    document: str
+    paid: int = 0
+    digest: str | None = None
+
+
+def digest_of(site: Site, document: Document) -> str | None:
+    """Return the digest of a document's file as it is now; None when it is not there."""
+    path = site.file(document)
+    return files.digest(path) if path.is_file() else None
+
+
+def recover(site: Site, connection: Connection, document: Document) -> None:
+    """Finish what a crash left open, as the file's digest decides (DESIGN 8). The caller holds the document.
+
+    What matches neither state is a foreign edit, and left for those who meet it.
+    """
+    intent = Journal(connection).intents().get(document.name)
+    if intent is None:
+        return
+    now = digest_of(site, document)
+    files.Replacement(site.file(document), site.owner).drop()
+    if now == intent.after:
+        if intent.home == "table":
+            settle(site, connection, document, intent)
+            return
+        ingest(site, connection, document)
+    with transaction(connection):
+        Journal(connection).close(document.name)
+    crash.point("recovered")
+
+
+def settle(site: Site, connection: Connection, document: Document, intent: Intent) -> None:
+    """Note that a file is in place that was written from the table: its debts are paid."""
+    with transaction(connection):
+        Journal(connection).pay(document.name, intent.upto)
+        note_file(site, connection, document, intent.after)
+        Journal(connection).close(document.name)
+
+
+def note_file(site: Site, connection: Connection, document: Document, digest: str) -> None:
+    """Note a document's file as it is now: what both homes were last known to say."""
+    ledger, path = Ledger(connection), site.file(document)
+    old = ledger.document(document.name) or Entry(document.name, document.file, PRESENT)
+    count = sum(store.count() for store in site.stores(connection, document).values())
+    count += ledger.held_counts().get(document.name, 0)
+    style = Style.of(path).to_json()
+    ledger.put_document(
+        Entry(document.name, document.file, PRESENT, path.stat().st_size, digest, count, style, old.envelope)
+    )
+
+
+def ingest(site: Site, connection: Connection, document: Document) -> None:
+    """Take what a file says into the table: edits of the app, of another program or of ours.
+
+    Raises Damaged or Suspect, with a copy kept, when the file is not to be believed; NotSettled when it never
+    stands still.
+    """
+    seen = look_at(site, connection, document)
+    if seen.error:
+        keep_copy(site, document)
+        raise seen.error
+    import_document(site, connection, seen)
+
+
+def look_at(site: Site, connection: Connection, document: Document) -> Survey:
+    """Survey one document alone."""
+    others = frozenset(name for name in site.pack.documents if name != document.name)
+    surveys = survey(site, Options(skip=others), Ledger(connection).documents())
+    preflight.key_report(site, surveys)
+    if site.vault.has_key:
+        preflight.seal_with_one_key(site, connection)
+    return next(each for each in surveys if each.document.name == document.name)
+
+
+def keep_copy(site: Site, document: Document) -> Path | None:
+    """Keep a copy of a file that is not what we left, so that nothing in it is lost; the same bytes once."""
+    path = site.file(document)
+    if not path.is_file():
+        return None
+    folder = site.state / CONFLICTS
+    files.make_folder(folder, site.owner)
+    copy = folder / f"{document.name}-{files.digest(path)[:16]}.json"
+    if not copy.exists():
+        files.copy(path, copy, site.owner)
+    return copy
+
+
+def mirror(site: Site, connection: Connection, document: Document) -> Mirrored:
+    """Write a document's file from its table, if it owes anything; the caller has seen that the table is believed.
+
+    Raises NeedsPerson when somebody else has changed the file since, and blocks the document until that is settled.
+    """
+    with site.holding(document.name):
+        recover(site, connection, document)
+        journal, ledger = Journal(connection), Ledger(connection)
+        owed = journal.debts().get(document.name)
+        entry = ledger.document(document.name)
+        before = digest_of(site, document)
+        if before == (entry.digest if entry else None) and owed is None:
+            return Mirrored(document.name, 0, before)
+        if entry and before != entry.digest and not _may_rebuild(site, document, before):
+            _block(site, connection, document)
+        return _rewrite(site, connection, document, before, owed.count if owed else 0)
+
+
+def rebuild(site: Site, connection: Connection, document: Document) -> Mirrored:
+    """Write a file from its table whatever it says now; what it said is kept."""
+    with site.holding(document.name):
+        recover(site, connection, document)
+        before = digest_of(site, document)
+        entry = Ledger(connection).document(document.name)
+        if before is not None and (entry is None or before != entry.digest):
+            keep_copy(site, document)
+        return _rewrite(site, connection, document, before, 0)
+
+
+def _may_rebuild(site: Site, document: Document, digest: str | None) -> bool:
+    """Tell whether a file that is not what we left holds nothing: then it is rebuilt from the table."""
+    if digest is None:
+        return True
+    others = frozenset(name for name in site.pack.documents if name != document.name)
+    seen = next(s for s in survey(site, Options(skip=others), {}) if s.document.name == document.name)
+    if isinstance(seen.error, NotSettled):
+        raise seen.error
+    empty = isinstance(seen.error, Damaged | Suspect) or (seen.error is None and seen.count == 0)
+    if empty:
+        keep_copy(site, document)
+    return empty
+
+
+def _block(site: Site, connection: Connection, document: Document) -> None:
+    copy = keep_copy(site, document)
+    reason = f"{document.file} was changed by another program while the table was believed"
+    with transaction(connection):
+        Ledger(connection).block(document.name, reason)
+    raise NeedsPerson(
+        f"{reason}; a copy is {copy.name if copy else 'gone'} in {site.state.name}/{CONFLICTS}.",
+        f"See what differs with `mediaos-migrate validate {document.name}`, then settle it with "
+        f"`mediaos-migrate repair --believe table {document.name}` (or `file`).",
+        document=document.name,
+    )
+
+
+def _rewrite(site: Site, connection: Connection, document: Document, before: str | None, paid: int) -> Mirrored:
+    journal = Journal(connection)
+    replacement = files.Replacement(site.file(document), site.owner)
+    connection.execute("BEGIN")  # one moment of the table
+    try:
+        upto = journal.upto(document.name)
+        export = Export(site, connection, document)
+        export.check_key()
+        entry = Ledger(connection).document(document.name)
+        base = site.file(document) if entry and before is not None and before == entry.digest else None
+        with replacement.writing() as stream:
+            export.write(stream, base)
+    finally:
+        connection.execute("ROLLBACK")
+    intent = Intent(document.name, "table", before, files.digest(replacement.written), upto)
+    with transaction(connection):
+        journal.intend(intent)
+    crash.point("mirror.intended")
+    replacement.put()
+    crash.point("mirror.put")
+    settle(site, connection, document, intent)
+    crash.point("mirror.settled")
+    return Mirrored(document.name, paid, intent.after)
+
+
+def flush(site: Site, connection: Connection) -> list[Mirrored]:
+    """Pay all debts now: finish what was open, and write every file whose table is believed and ahead."""
+    ledger = Ledger(connection)
+    told = []
+    for document in site.pack.documents.values():
+        stage = ledger.stage(document.name)
+        if stage.mirrors:
+            told.append(mirror(site, connection, document))
+        elif document.name in Journal(connection).intents():
+            with site.holding(document.name):
+                recover(site, connection, document)
+            told.append(Mirrored(document.name, 1, digest_of(site, document)))
+    return told
+
+
+def in_step(site: Site, connection: Connection, document: Document) -> None:
+    """Bring a document whose file is believed in step: recover, then take in what the file says if it changed.
+
+    The caller holds the document.
+    """
+    recover(site, connection, document)
+    entry = Ledger(connection).document(document.name)
+    now = digest_of(site, document)
+    known = entry is not None and entry.digest == now and entry.state in (PRESENT, MISSING)
+    if not known:
+        ingest(site, connection, document)

@@ -1,0 +1,212 @@
+"""Moving documents from stage to stage: forward on evidence, backward on a proof, each move written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from .. import backup, crash, files, marker, scratch
+from ..engines.sqlite import Connection, transaction
+from ..errors import CouldNotCheck, Refused
+from ..evidence import Evidence
+from ..ledger import Ledger
+from ..pack import Document
+from ..report import SILENT, Progress
+from ..site import Site, tables_of
+from ..stages import Stage
+from ..stores import changes, search
+from . import mirroring
+from .comparing import compare_document
+from .exporting import Export
+from .looks import Look
+from .proving import keep
+from .standing import Asked, chosen, missing
+from .surveyed import Options, Survey
+from .surveying import survey
+
+ORDER: Final = list(Stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One move of one document, done."""
+
+    document: str
+    before: Stage
+    after: Stage
+
+
+def advance(
+    site: Site,
+    names: Sequence[str] = (),
+    to: Stage | None = None,
+    asked: Asked | None = None,
+    progress: Progress = SILENT,
+) -> list[Step]:
+    """Move documents forward, one step or step by step to a stage, each in the order of its needs.
+
+    Raises Refused with what is missing; what was moved before stays. Writers wait meanwhile.
+    """
+    asked = asked or Asked()
+    done: list[Step] = []
+    with site.locked(wait=10), site.writing() as connection:
+        _check(site, connection)
+        for document in chosen(site, names):
+            while _goes_on(
+                Ledger(connection).stage(document.name), to, already=any(s.document == document.name for s in done)
+            ):
+                progress.step("advance", document.file)
+                done.append(_forward(site, connection, document, asked))
+    return done
+
+
+def _goes_on(stage: Stage, to: Stage | None, *, already: bool) -> bool:
+    if stage.next is None:
+        return False
+    return stage.before(to) if to else not already
+
+
+def _check(site: Site, connection: Connection) -> None:
+    if not Ledger.is_in(connection):
+        raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` first.")
+    ledger = Ledger(connection)
+    ledger.check(site.pack.app)
+    marker.check(site.state, ledger)
+
+
+def _forward(site: Site, connection: Connection, document: Document, asked: Asked) -> Step:
+    ledger = Ledger(connection)
+    stage = ledger.stage(document.name)
+    after = stage.next or stage
+    if lacking := missing(site, connection, document, asked):
+        raise Refused(
+            f"{document.name} cannot go from `{stage}` to `{after}`: {'; '.join(lacking)}.",
+            f"See `mediaos-migrate stage why-not {document.name}`.",
+            document=document.name,
+        )
+    with site.holding(document.name):
+        if not stage.believes_table:
+            mirroring.in_step(site, connection, document)
+        else:
+            mirroring.recover(site, connection, document)
+        with transaction(connection):
+            for part in document.parts:
+                search.build(connection, part)
+        verdict = _verified(site, connection, document)
+        if after.believes_table:
+            _prove_way_back(site, connection, document)
+        if after is Stage.COMPLETE:
+            _archive(site, document, retire=asked.retire_files)
+        crash.point("stage.proved")
+        with transaction(connection):
+            ledger.set_stage(document.name, after, asked.why or "on evidence", verdict)
+        _mark(site, connection)
+    return Step(document.name, stage, after)
+
+
+def _verified(site: Site, connection: Connection, document: Document) -> int:
+    """Compare both homes deeply, keep the verdict and return its number; raises Refused when they differ."""
+    seen = _survey(site, connection, document)
+    report = compare_document(site, connection, seen)
+    counts = changes.counts(connection, document.name, tables_of(document))
+    keep(site, connection, Look(report, seen.digest, counts))
+    if report.differs or report.unverifiable:
+        raise Refused(
+            f"{document.name} is not the same in file and table.",
+            f"See `mediaos-migrate validate {document.name}`.",
+            document=document.name,
+        )
+    return Evidence(connection).last_number(document.name)
+
+
+def _survey(site: Site, connection: Connection, document: Document) -> Survey:
+    seen = mirroring.look_at(site, connection, document)
+    if seen.error:
+        raise seen.error
+    return seen
+
+
+def _prove_way_back(site: Site, connection: Connection, document: Document) -> None:
+    """Write the file from the table into scratch, read it by the app's own rules, and compare it with the table."""
+    with scratch.folder("proof") as folder:
+        export = Export(site, connection, document)
+        export.check_key()
+        if export.absent:
+            return
+        written = export.run(folder)
+        if written.digest is None:
+            return
+        there = Site(folder, site.db, site.pack, site.vault)
+        others = frozenset(name for name in site.pack.documents if name != document.name)
+        [seen] = [s for s in survey(there, Options(skip=others), {}) if s.document.name == document.name]
+        report = None if seen.error else compare_document(there, connection, replace(seen, envelope=None))
+        if report is None or report.differs or report.unverifiable:
+            raise Refused(
+                f"The way back of {document.name} is not proved: the file made from the table says something else.",
+                "Please report this; nothing was changed.",
+                document=document.name,
+            )
+
+
+def _archive(site: Site, document: Document, *, retire: bool) -> None:
+    """Keep the files as they are when they are believed no more; put them away only if that is asked for."""
+    path = site.file(document)
+    if not path.is_file():
+        return
+    backup.take(site, {document.file: files.digest(path)}, f"complete-{document.name}")
+    if retire:
+        path.unlink()
+        files.sync_folder(path.parent)
+
+
+def _mark(site: Site, connection: Connection) -> None:
+    """Let the marker beside the files say what the database says."""
+    crash.point("stage.flipped")
+    marker.write(site.state, Ledger(connection), site.owner)
+    crash.point("stage.marked")
+
+
+def retreat(
+    site: Site, names: Sequence[str] = (), to: Stage | None = None, why: str = "", progress: Progress = SILENT
+) -> list[Step]:
+    """Move documents back, one step or to a stage, in the reverse order of their needs.
+
+    Where the table was believed, the file is written from it and proved equal first.
+    """
+    done: list[Step] = []
+    with site.locked(wait=10), site.writing() as connection:
+        _check(site, connection)
+        for document in reversed(chosen(site, names)):
+            ledger = Ledger(connection)
+            stage = ledger.stage(document.name)
+            target = to or ORDER[max(0, ORDER.index(stage) - 1)]
+            if not target.before(stage):
+                continue
+            progress.step("retreat", document.file)
+            if late := [
+                d.name
+                for d in site.pack.documents.values()
+                if document.name in d.after and target.before(ledger.stage(d.name))
+            ]:
+                raise Refused(
+                    f"{', '.join(late)} needs {document.name} and would be ahead of it.", "Take that back first."
+                )
+            if stage.believes_table:
+                _back_to_files(site, connection, document, stage)
+            crash.point("stage.proved")
+            with transaction(connection):
+                ledger.set_stage(document.name, target, why or "taken back")
+            _mark(site, connection)
+            done.append(Step(document.name, stage, target))
+    return done
+
+
+def _back_to_files(site: Site, connection: Connection, document: Document, stage: Stage) -> None:
+    """Make the file say what the table says, and prove it."""
+    if stage is Stage.COMPLETE:
+        mirroring.rebuild(site, connection, document)
+    else:
+        mirroring.mirror(site, connection, document)
+    with site.holding(document.name):
+        _verified(site, connection, document)

@@ -1,0 +1,129 @@
+"""Where documents stand, what is missing for the next stage, and what going back now would lose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..engines.sqlite import Connection, quoted, tables
+from ..journal import Journal
+from ..ledger import MISSING, PRESENT, Ledger
+from ..pack import Document
+from ..site import Site, tables_of
+from ..stages import Stage
+from . import mirroring
+from .policy import PRESETS, Policy
+from .proving import Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person allows for moves forward."""
+
+    policy: Policy = PRESETS["home"]
+    host_reads_database: bool = False
+    retire_files: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a document stands, what is missing for the next stage, and what going back now would lose."""
+
+    document: str
+    stage: Stage
+    since: str | None
+    missing: tuple[str, ...]
+    debts: int
+    blocked: str | None = None
+    log: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def next(self) -> Stage | None:
+        """The stage one step forward."""
+        return self.stage.next
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What going back to the files now would lose: rows that no file can hold, by table."""
+
+    debts: dict[str, int]
+    only_in_database: dict[str, int]
+
+
+def show(site: Site, names: Sequence[str] = (), asked: Asked | None = None) -> list[Standing]:
+    """Say where documents stand, and what is missing for the next stage."""
+    with site.looking() as connection:
+        return [_standing(site, connection, document, asked or Asked()) for document in chosen(site, names)]
+
+
+def price(site: Site) -> Price:
+    """Say what going back to the files now would lose, exactly."""
+    with site.looking() as connection:
+        debts = {name: owed.count for name, owed in Journal(connection).debts().items()}
+        mapped = {table for document in site.pack.documents.values() for table in tables_of(document)}
+        own = [t for t in tables(connection) if t not in mapped and not t.startswith(("_mm_", "sqlite_"))]
+        counts = {t: int(connection.execute(f"SELECT count(*) FROM {quoted(t)}").fetchone()[0]) for t in own}
+        return Price(debts, {table: count for table, count in counts.items() if count})
+
+
+def chosen(site: Site, names: Sequence[str]) -> list[Document]:
+    """Return the documents that are named, or all, each after those it needs. Raises UsageError."""
+    for name in names:
+        site.pack.document(name)
+    return [document for document in site.pack.ordered() if not names or document.name in names]
+
+
+def _standing(site: Site, connection: Connection, document: Document, asked: Asked) -> Standing:
+    ledger = Ledger(connection)
+    log = ledger.stage_log(document.name)
+    stage = ledger.stage(document.name)
+    owed = Journal(connection).debts().get(document.name)
+    return Standing(
+        document.name,
+        stage,
+        log[-1]["at"] if log else None,
+        tuple(missing(site, connection, document, asked)),
+        owed.count if owed else 0,
+        ledger.blocked().get(document.name),
+        tuple(log),
+    )
+
+
+def missing(site: Site, connection: Connection, document: Document, asked: Asked) -> list[str]:
+    """Say what stands between a document and its next stage."""
+    ledger = Ledger(connection)
+    stage = ledger.stage(document.name)
+    if stage.next is None:
+        return []
+    found = []
+    entry = ledger.document(document.name)
+    if entry is None or entry.state not in (PRESENT, MISSING):
+        found.append(f"it was not imported whole ({entry.state if entry else 'never'}): run `mediaos-migrate migrate`")
+    if reason := ledger.blocked().get(document.name):
+        found.append(f"it is blocked: {reason}")
+    if not stage.believes_table and not Proof(site, connection).holds(
+        document.name, mirroring.digest_of(site, document)
+    ):
+        found.append("no clean verdict holds: run `mediaos-migrate validate --record`")
+    if Journal(connection).debts().get(document.name) or document.name in Journal(connection).intents():
+        found.append("its file is behind its table: run `mediaos-migrate mirror flush`")
+    if stage.next.believes_table and not (site.pack.host_reads_database or asked.host_reads_database):
+        found.append(f"{site.pack.name} does not read the database: pass --host-reads-database if yours does")
+    found += [
+        f"{name} is still at `{ledger.stage(name)}`" for name in document.after if ledger.stage(name).before(stage.next)
+    ]
+    if wait := _hours_left(ledger, document.name, stage, asked.policy):
+        found.append(f"the policy `{asked.policy.name}` asks for {wait:.0f} more hours at `{stage}`")
+    return found
+
+
+def _hours_left(ledger: Ledger, name: str, stage: Stage, chosen: Policy) -> float:
+    log = ledger.stage_log(name)
+    if not log or stage not in chosen.hours:
+        return 0.0
+    since = datetime.fromisoformat(log[-1]["at"])
+    return max(0.0, chosen.hours[stage] - (datetime.now(UTC) - since).total_seconds() / 3600)

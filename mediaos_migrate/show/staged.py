@@ -1,0 +1,93 @@
+"""Stages, their price and the mirror, as lines of text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .words import Lines, many, table
+
+if TYPE_CHECKING:
+    from ..moves.mirroring import Mirrored
+    from ..moves.staging import Step
+    from ..moves.standing import Price, Standing
+
+
+def standing(result: Sequence[Standing]) -> Lines:
+    """Tell where documents stand."""
+    rows = [(s.document, s.stage, s.since, s.debts or None, "yes" if s.blocked else None) for s in result]
+    shown = [n for n in range(5) if n < 2 or any(row[n] is not None for row in rows)]  # noqa: PLR2004  name and stage
+    heading = ("document", "stage", "since", "debts", "blocked")
+    yield from table([[row[n] for n in shown] for row in [heading, *rows]])
+
+
+def missing(result: Sequence[Standing]) -> Lines:
+    """Tell what stands between each document and its next stage."""
+    for each in result:
+        if each.next is None:
+            yield f"{each.document}: at `{each.stage}`, the last stage."
+        elif each.missing:
+            yield f"{each.document}: `{each.stage}` → `{each.next}` not yet:"
+            yield from (f"    {reason}" for reason in each.missing)
+        else:
+            command = f"mediaos-migrate stage advance {each.document}"
+            yield f"{each.document}: `{each.stage}` → `{each.next}` may be done: `{command}`."
+
+
+def stood(result: Sequence[Standing]) -> dict[str, Any]:
+    """Describe where documents stand."""
+    return {
+        "stages": [
+            {
+                "document": each.document,
+                "stage": str(each.stage),
+                "next": None if each.next is None else str(each.next),
+                "since": each.since,
+                "missing": list(each.missing),
+                "debts": each.debts,
+                "blocked": each.blocked,
+                "log": list(each.log),
+            }
+            for each in result
+        ]
+    }
+
+
+def stepped(result: Sequence[Step]) -> Lines:
+    """Tell which documents moved."""
+    yield from (f"{step.document}: `{step.before}` → `{step.after}`" for step in result)
+    yield f"{many(len(result), 'step')} done." if result else "Nothing to do."
+
+
+def steps(result: Sequence[Step]) -> dict[str, Any]:
+    """Describe which documents moved."""
+    return {"steps": [{"document": s.document, "from": str(s.before), "to": str(s.after)} for s in result]}
+
+
+def priced(result: Price) -> Lines:
+    """Tell what going back now would lose."""
+    for document, count in result.debts.items():
+        yield f"{document}: {many(count, 'change')} that its file does not have yet; going back writes them first."
+    for name, count in result.only_in_database.items():
+        yield f"{name}: {many(count, 'row')} that no file can hold; they stay in the database."
+    if not result.debts and not result.only_in_database:
+        yield "Nothing: every record has its place in a file."
+
+
+def price(result: Price) -> dict[str, Any]:
+    """Describe what going back now would lose."""
+    return {"debts": result.debts, "only_in_database": result.only_in_database}
+
+
+def flushed(result: Sequence[Mirrored]) -> Lines:
+    """Tell which files were written."""
+    rows = [(each.document, each.paid) for each in result if each.paid]
+    if rows:
+        yield from table([("document", "changes written"), *rows])
+    else:
+        yield "Nothing is owed: every file is as its table."
+
+
+def mirrored(result: Sequence[Mirrored]) -> dict[str, Any]:
+    """Describe which files were written."""
+    return {"mirrored": [{"document": e.document, "paid": e.paid, "digest": e.digest} for e in result]}

@@ -1,0 +1,462 @@
+"""A repository answers and writes alike at every stage, and both homes hold what it was told."""
+
+import json
+import multiprocessing
+import shutil
+import sqlite3
+import threading
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES, KEY
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from inside import command
+
+from mediaos_migrate import MigrateError, Site
+from mediaos_migrate.errors import Conflict, NeedsPerson, Suspect, UsageError
+from mediaos_migrate.library.changes import NoRecord, base36, new_key
+from mediaos_migrate.stages import Stage
+
+STAGES = list(Stage)
+
+
+def at_stage(folder: Path, stage: Stage, name: str = "library") -> None:
+    """Put a document at a stage, by the front door."""
+    words = ["stage", "advance", name, "--to", str(stage), "--policy", "ci", "--host-reads-database"]
+    assert command(*words, "--data", folder, key=KEY).code == 0
+
+
+@pytest.fixture(params=STAGES, ids=str)
+def stage(request):
+    return request.param
+
+
+@pytest.fixture
+def folder(site_folder):
+    assert command("migrate", "--data", site_folder, key=KEY).code == 0
+    return site_folder
+
+
+@pytest.fixture
+def staged(folder, stage):
+    at_stage(folder, stage)
+    return folder
+
+
+def opened(folder) -> Site:
+    return Site.open(data=folder)
+
+
+def in_file(folder, name="library") -> list:
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["items"]
+
+
+def validated(folder, name="library", expected=0) -> None:
+    assert command("validate", name, "--data", folder, key=KEY).code == expected
+
+
+# ── words ──
+
+
+def test_a_record_is_read_in_the_words_of_the_app(staged):
+    items = in_file(staged)
+    with opened(staged) as site:
+        library = site.repository("library")
+        assert library.list() == items
+        assert [library.get(item["id"]) for item in items] == items
+        assert (library.count(), library.get("nobody"), library.exists("nobody")) == (len(items), None, False)
+
+
+def test_what_is_added_is_in_both_homes_and_the_file_looks_native(staged, stage):
+    with opened(staged) as site:
+        library = site.repository("library")
+        key = library.add({"kind": "movie", "title": "Ünfinished", "year": 2020, "rating": 5.5, "watched": None})
+        assert library.get(key) == {
+            "id": key,
+            "kind": "movie",
+            "title": "Ünfinished",
+            "year": 2020,
+            "rating": 5.5,
+            "watched": None,
+        }
+    if stage is not Stage.COMPLETE:
+        assert in_file(staged)[-1]["id"] == key
+        text = (staged / "library.json").read_text(encoding="utf-8")
+        at = text.index(f'    {{\n      "id": "{key}",')
+        assert (
+            text[at:]
+            == """    {
+      "id": "KEY",
+      "kind": "movie",
+      "title": "Ünfinished",
+      "year": 2020,
+      "rating": 5.5,
+      "watched": null
+    }
+  ]
+}""".replace("KEY", key)
+        )
+    validated(staged, expected=3 if stage in (Stage.OFF, Stage.COMPLETE) else 0)
+
+
+def test_a_change_keeps_what_it_does_not_name(staged, stage):
+    before = in_file(staged)
+    with opened(staged) as site:
+        site.repository("library").update(before[3]["id"], {"title": "Renamed", "new": [1, 2.0]})
+        found = site.repository("library").get(before[3]["id"])
+    assert found == {**before[3], "title": "Renamed", "new": [1, 2]}
+    if stage is not Stage.COMPLETE:
+        after = in_file(staged)
+        assert [item for item in after if item["id"] != found["id"]] == [i for i in before if i["id"] != found["id"]]
+        assert after[3] == found
+
+
+def test_what_is_removed_is_gone_from_both_homes(staged, stage):
+    gone = in_file(staged)[0]["id"]
+    with opened(staged) as site:
+        library = site.repository("library")
+        library.remove(gone)
+        assert (library.get(gone), library.count()) == (None, 26)
+        with pytest.raises(NoRecord):
+            library.remove(gone)
+    if stage is not Stage.COMPLETE:
+        assert gone not in [item["id"] for item in in_file(staged)]
+
+
+def test_the_rules_of_the_app_hold_for_new_writes_only(staged):
+    with opened(staged) as site:
+        library = site.repository("library")
+        twins = [item for item in library.list() if item["title"].lower() == "harbour of glass"]
+        with pytest.raises(Conflict):
+            library.add({"kind": "movie", "title": "HARBOUR of Glass"})
+        with pytest.raises(Conflict):
+            library.add({"id": twins[0]["id"], "kind": "movie", "title": "Another"})
+        library.update(twins[0]["id"], {"year": 1})  # came in by import as one of two, and stays
+        library.add({"kind": "audiobook", "title": "Harbour of Glass"})
+
+
+def test_a_map_is_written_by_its_names(folder, stage):
+    at_stage(folder, stage, "users")
+    with opened(folder) as site:
+        users = site.repository("users")
+        key = users.add({"email": "new@example.org", "passwordHash": "00:11", "role": "user"})
+        assert (key[:5], users.get(key)["id"]) == ("user_", key)
+        with pytest.raises(Conflict):
+            users.add({"email": "NEW@example.org", "role": "user"})
+    if stage is not Stage.COMPLETE:
+        assert json.loads((folder / "users.json").read_text())[key]["email"] == "new@example.org"
+
+
+def test_a_map_without_ids_takes_the_key_beside_the_record(folder, stage):
+    at_stage(folder, stage, "downloaders")
+    with Site.open(data=folder) as site:
+        site.repository("downloaders").put({"enabled": False, "timeoutMs": 0}, key="deluge")
+        assert site.repository("downloaders").get("deluge") == {"enabled": False, "timeoutMs": 0}
+        with pytest.raises(UsageError):
+            site.repository("downloaders").put({"enabled": False})
+
+
+@pytest.mark.parametrize(
+    "value", [{"id": "x", "n": float("nan")}, {"id": "x", "n": {1, 2}}, {"id": ["x"]}, {"id": None}]
+)
+def test_what_cannot_be_kept_is_bad_usage_or_made_right(folder, value):
+    with opened(folder) as site:
+        try:
+            key = site.repository("library").put({**value, "kind": "movie", "title": "T"})
+        except (UsageError, ValueError):
+            assert site.repository("library").count() == 27
+        else:
+            assert site.repository("library").get(key)["title"] == "T"
+
+
+def test_a_first_record_makes_a_missing_file(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "settings.json").write_text("{}")
+    with opened(tmp_path / "data") as site:
+        site.repository("library").add({"id": "one", "kind": "movie", "title": "One"})
+    assert json.loads((tmp_path / "data" / "library.json").read_text()) == {
+        "items": [{"id": "one", "kind": "movie", "title": "One"}]
+    }
+
+
+def test_ids_are_made_as_the_app_makes_them():
+    assert base36(1_759_276_800_000) == "mg6qqcjk" or len(base36(1_759_276_800_000)) == 8
+    assert int(base36(1_759_276_800_000), 36) == 1_759_276_800_000
+    assert len(new_key("{ms36}{random:6}")) == 14
+    assert new_key("user_{ms}_{random:9}").count("_") == 2
+
+
+# ── asking ──
+
+QUESTIONS = [
+    {},
+    {"where": {"kind": "movie"}},
+    {"where": {"kind": "movie"}, "order_by": "title"},
+    {"order_by": "-year"},
+    {"order_by": "year", "limit": 5},
+    {"where": {"year": (">=", 2000)}, "order_by": "-title", "limit": 3},
+    {"where": {"kind": ("in", ["movie", "book"])}},
+    {"where": {"year": None}},
+    {"where": {"watched": True}},
+    {"where": {"kind": ("!=", "movie")}, "order_by": "kind"},
+    {"limit": 0},
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """The same questions, asked at every stage."""
+    found = {}
+    for stage in STAGES:
+        folder = Path(shutil.copytree(FIXTURES / "mediaos", tmp_path_factory.mktemp("at") / "config"))
+        assert command("migrate", "--data", folder, key=KEY).code == 0
+        at_stage(folder, stage)
+        with opened(folder) as site:
+            library = site.repository("library")
+            found[stage] = [library.list(**question) for question in QUESTIONS]
+            found[stage] += [library.search(words) for words in ("glass", "GLASS", "iskele", "ninth fer", "", '" OR 1')]
+            found[stage] += [[library.count(q["where"])] for q in QUESTIONS if "where" in q]
+    return found
+
+
+@pytest.mark.parametrize("other", STAGES[1:], ids=str)
+def test_every_stage_gives_the_same_answers(answers, other):
+    assert answers[other] == answers[Stage.OFF]
+    assert sum(map(len, answers[other])) > 100
+
+
+def test_a_question_is_answered_as_it_was_meant(answers):
+    everything = answers[Stage.OFF][0]
+    assert answers[Stage.OFF][1] == [item for item in everything if item["kind"] == "movie"]
+    searched = [[item["title"] for item in found] for found in answers[Stage.OFF][len(QUESTIONS) : len(QUESTIONS) + 5]]
+    assert set(searched[0]) == set(searched[1]) == {"Harbour of Glass", "harbour of glass"}
+    assert (set(searched[2]), searched[3], searched[4]) == ({"İskele", "i̇skele"}, ["The Ninth Ferry"], [])
+
+
+@pytest.mark.parametrize("order", [None, "title", "-title", "year", "-year", "kind"])
+@pytest.mark.parametrize("size", [1, 4, 7])
+def test_pages_together_are_the_whole(staged, order, size):
+    with opened(staged) as site:
+        library = site.repository("library")
+        pages, after = [], None
+        while page := library.list(order_by=order, limit=size, after=after):
+            pages += page
+            after = page[-1]["id"]
+        assert pages == library.list(order_by=order)
+
+
+@pytest.mark.parametrize(
+    "question", [{"order_by": "nothing"}, {"where": {"kind": ("~", 1)}}, {"after": "nobody"}, {"where": {'a"b': 1}}]
+)
+def test_what_cannot_be_asked_is_bad_usage(folder, question):
+    with opened(folder) as site, pytest.raises(UsageError):
+        site.repository("library").list(**question)
+
+
+@given(st.text(max_size=20))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_search_is_sql(answers_site, words):
+    assert isinstance(answers_site.repository("library").search(words), list)
+
+
+@pytest.fixture(scope="module")
+def answers_site(tmp_path_factory):
+    folder = Path(shutil.copytree(FIXTURES / "mediaos", tmp_path_factory.mktemp("search") / "config"))
+    assert command("migrate", "--data", folder, key=KEY).code == 0
+    at_stage(folder, Stage.LIVE)
+    with opened(folder) as site:
+        yield site
+
+
+# ── units of work ──
+
+
+def test_a_unit_of_work_is_written_as_a_whole(staged):
+    with opened(staged) as site:
+        with site.unit_of_work() as unit:
+            for number in range(5):
+                unit.repository("library").add({"kind": "movie", "title": f"Unit {number}"})
+            unit.repository("wanted").add({"id": "unit", "kind": "movie", "title": "Unit"})
+        assert (site.repository("library").count(), site.repository("wanted").count()) == (32, 12)
+
+
+def test_a_unit_of_work_that_fails_leaves_nothing(staged):
+    before = (staged / "library.json").read_bytes()
+    with opened(staged) as site:
+        unit = site.unit_of_work()
+        unit.repository("library").add({"kind": "movie", "title": "First"})
+        unit.repository("library").add({"kind": "movie", "title": "harbour of glass"})
+        with pytest.raises(Conflict):
+            unit.commit()
+        with suppress(ZeroDivisionError), site.unit_of_work() as unit:
+            unit.repository("library").add({"kind": "movie", "title": "Second"})
+            raise ZeroDivisionError
+        assert site.repository("library").count() == 27
+    assert (staged / "library.json").read_bytes() == before
+
+
+# ── foreign hands ──
+
+
+def edit(folder: Path, title: str = "By the app") -> None:
+    value = json.loads((folder / "library.json").read_text(encoding="utf-8"))
+    value["items"][0]["title"] = title
+    (folder / "library.json").write_text(json.dumps(value, indent=2), encoding="utf-8")
+
+
+@pytest.mark.parametrize("stage", STAGES[:3], ids=str)
+def test_what_the_app_writes_meanwhile_is_read_and_kept(folder, stage):
+    at_stage(folder, stage)
+    with opened(folder) as site:
+        library = site.repository("library")
+        assert library.count() == 27
+        edit(folder)
+        assert library.list()[0]["title"] == "By the app"
+        library.add({"kind": "movie", "title": "Ours"})
+        assert [library.list()[n]["title"] for n in (0, -1)] == ["By the app", "Ours"]
+    if stage is not Stage.OFF:
+        validated(folder)
+
+
+@pytest.mark.parametrize("stage", STAGES[3:5], ids=str)
+def test_a_foreign_edit_of_a_mirror_is_never_written_over(folder, stage):
+    at_stage(folder, stage)
+    edit(folder)
+    foreign = (folder / "library.json").read_bytes()
+    with opened(folder) as site:
+        site.repository("library").add({"kind": "movie", "title": "Ours"})  # never blocks a caller
+        with pytest.raises(NeedsPerson):
+            site.flush()
+        assert site.repository("library").count() == 28
+    assert (folder / "library.json").read_bytes() == foreign
+    [copy] = (folder / ".mediaos-migrate" / "conflicts").iterdir()
+    assert copy.read_bytes() == foreign
+    told = command("stage", "show", "library", "--json", "--data", folder)
+    assert "changed by another program" in told.json["stages"][0]["blocked"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"items": []}', None])
+@pytest.mark.parametrize("stage", STAGES[3:5], ids=str)
+def test_a_mirror_that_was_emptied_or_torn_is_rebuilt(folder, stage, text):
+    at_stage(folder, stage)
+    if text is None:
+        (folder / "library.json").unlink()
+    else:
+        (folder / "library.json").write_text(text)
+    with opened(folder) as site:
+        site.repository("library").add({"kind": "movie", "title": "Ours"})
+        site.flush()
+    assert len(in_file(folder)) == 28
+    validated(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"items": []}'])
+@pytest.mark.parametrize("stage", STAGES[1:3], ids=str)
+def test_a_believed_file_that_was_emptied_or_torn_is_never_taken_over(folder, stage, text):
+    at_stage(folder, stage)
+    (folder / "library.json").write_text(text)
+    with opened(folder) as site, pytest.raises(MigrateError) as refused:
+        site.repository("library").add({"kind": "movie", "title": "Ours"})
+    assert refused.value.exit_code == 4
+    assert isinstance(refused.value, Suspect) == (text == '{"items": []}')
+    with closing(sqlite3.connect(folder / "mediaos.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM library_items").fetchone() == (27,)
+
+
+# ── the second home fails ──
+
+
+@pytest.mark.parametrize("stage", STAGES[1:3], ids=str)
+def test_a_table_that_cannot_be_written_is_a_debt_and_no_error(folder, stage, monkeypatch):
+    at_stage(folder, stage)
+    with opened(folder) as site:
+        with monkeypatch.context() as patched:
+            patched.setattr("mediaos_migrate.moves.mirroring.note_file", None)
+            key = site.repository("library").add({"kind": "movie", "title": "Ours"})
+        assert (site.repository("library").get(key)["title"], site.last_failure) == ("Ours", "TypeError")
+        assert in_file(folder)[-1]["id"] == key
+        site.flush()
+    validated(folder)
+
+
+def test_a_file_that_cannot_be_written_is_a_debt_and_no_error(folder, monkeypatch):
+    at_stage(folder, Stage.LIVE)
+    with opened(folder) as site:
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "mediaos_migrate.files.Replacement.put", lambda self: (_ for _ in ()).throw(OSError(28, "full"))
+            )
+            key = site.repository("library").add({"kind": "movie", "title": "Ours"})
+            with pytest.raises(OSError, match="full"):
+                site.flush()
+        assert site.repository("library").exists(key)
+        told = command("status", "--data", folder)
+        assert "mediaos-migrate mirror flush" in told.out
+    assert in_file(folder)[-1]["id"] == key
+
+
+# ── many at once ──
+
+
+def write_many(folder: Path, worker: int, count: int) -> None:
+    with Site.open(data=folder) as site:
+        for number in range(count):
+            site.repository("library").add(
+                {"id": f"w{worker}-{number}", "kind": "movie", "title": f"{worker} {number}"}
+            )
+
+
+@pytest.mark.parametrize(("stage", "workers", "count"), [(Stage.OFF, 4, 5), (Stage.SHADOW, 4, 5), (Stage.LIVE, 8, 25)])
+def test_every_write_of_many_processes_is_there_in_both_homes(folder, stage, workers, count):
+    at_stage(folder, stage)
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=write_many, args=(folder, n, count)) for n in range(workers)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * workers
+    wanted = {f"w{n}-{m}" for n in range(workers) for m in range(count)}
+    assert wanted <= {item["id"] for item in in_file(folder)}
+    if stage is not Stage.OFF:
+        validated(folder)
+
+
+def test_every_write_of_many_threads_is_there_in_both_homes(folder):
+    at_stage(folder, Stage.LIVE)
+    with opened(folder) as site:
+
+        def write(worker: int) -> None:
+            for number in range(10):
+                site.repository("library").add(
+                    {"id": f"t{worker}-{number}", "kind": "movie", "title": f"{worker} {number}"}
+                )
+
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert site.repository("library").count() == 227
+    assert len(in_file(folder)) == 227
+    validated(folder)
+
+
+def test_two_updates_of_one_record_at_once_keep_both(folder):
+    at_stage(folder, Stage.LIVE)
+    with opened(folder) as site:
+        key = site.repository("library").add({"kind": "movie", "title": "Both"})
+        threads = [
+            threading.Thread(target=lambda n=n: site.repository("library").update(key, {f"member{n}": n}))
+            for n in range(12)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = site.repository("library").get(key)
+    assert {name: value for name, value in found.items() if name.startswith("member")} == {
+        f"member{n}": n for n in range(12)
+    }
