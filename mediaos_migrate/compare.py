@@ -19,6 +19,7 @@ from .spill import Side, Spill
 from .values import Secret, canonical, dumps
 
 _WIDTH: Final = 16
+_CLOSED: Final = ("sealed", "looks-sealed")  # states of a secret that nobody opened
 _ASIDE: Final = 5_000  # records kept aside while their twins are looked for in another order
 _SHOWN: Final = 4_000  # characters of a record that are shown as a whole
 _INDEX: Final = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z")  # a name that JavaScript takes for a number (up to 2^32 - 2)
@@ -280,7 +281,8 @@ def _opened(value: Any, opener: Callable[[str], str | None]) -> Any:
 def _assumed(left: Any, right: Any) -> Any:
     """Return `right` with every secret that nobody can judge taken from `left`."""
     if isinstance(left, Secret) and isinstance(right, Secret):
-        return left if right.locked or (left.state != "plain" and right.state != "plain") else right
+        closed = left.state in _CLOSED and right.state in _CLOSED
+        return left if right.locked or closed else right
     if isinstance(left, dict) and isinstance(right, dict):
         return {name: _assumed(left[name], item) if name in left else item for name, item in right.items()}
     if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):

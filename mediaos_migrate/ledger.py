@@ -35,7 +35,7 @@ CREATE TABLE _mm_stage_log (
 CREATE TABLE _mm_blocked (
   document TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE _mm_journal (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
+  seq INTEGER PRIMARY KEY, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
   op TEXT NOT NULL, at TEXT NOT NULL);
 CREATE INDEX _mm_journal_document ON _mm_journal (document, seq);
 CREATE TABLE _mm_intents (

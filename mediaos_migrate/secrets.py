@@ -47,6 +47,7 @@ _SECRET_NAME = re.compile(
 )
 
 PLAIN: Final = "plain"
+HASH: Final = "hash"  # of a password: neither sealed nor to be sealed, and compared as it stands
 SEALED: Final = "sealed"
 LOOKS_SEALED: Final = "looks-sealed"
 SEALED_HERE: Final = "sealed-here"  # plain in the file, sealed by us in the table
@@ -184,8 +185,9 @@ def _hide(value: Any, state: str, hidden: Hidden) -> Secret:
     """Hide a value; a hash is nothing that could be opened, however long it is."""
     if isinstance(value, Secret):
         return value
-    sealed = hidden.kind != "hash" and isinstance(value, str) and looks_sealed(value)
-    return Secret(value, LOOKS_SEALED if sealed else state)
+    if hidden.kind == "hash":
+        return Secret(value, HASH)
+    return Secret(value, LOOKS_SEALED if isinstance(value, str) and looks_sealed(value) else state)
 
 
 def secrets_in(part: Part, value: Any) -> Iterator[tuple[str, Any, Hidden]]:

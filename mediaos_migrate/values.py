@@ -33,7 +33,7 @@ class Number:
 class Secret:
     """A value that is never shown; `reveal()` is the only way to it.
 
-    `state` says how it stands in the file: plain, sealed, looks-sealed; or in the table only:
+    `state` says how it stands in the file: plain, hash, sealed, looks-sealed; or in the table only:
     sealed-here, sealed-here-json. `locked` means that it is sealed by us and no key opens it.
     """
 

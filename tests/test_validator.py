@@ -22,6 +22,7 @@ from mediaos_migrate.fields import Fields
 from mediaos_migrate.moves import looks
 from mediaos_migrate.pack import Explanation
 from mediaos_migrate.record import Record
+from mediaos_migrate.secrets import Vault
 from mediaos_migrate.shapes import Element
 from mediaos_migrate.stores.table import TableStore
 from mediaos_migrate.values import Number, Secret, canonical, loads
@@ -642,3 +643,203 @@ def test_every_fixture_is_clean_with_and_without_recording(tmp_path):
         assert command("migrate", "--data", folder, *app, key=KEY).code == 0
         for options in ([], ["--record"], ["--quick"], ["--since-last"]):
             assert validate(folder, *app, *options, key=KEY).code == 0, (name, options)
+
+
+# ── found by fresh eyes ──
+
+
+def people(folder: Path, names) -> Path:
+    folder.mkdir()
+    users = {
+        n: {
+            "id": n,
+            "email": f"{n}@x.org",
+            "passwordHash": "a1" * 16 + ":" + "b2" * 64,
+            "createdAt": "2025-01-01T00:00:00.000Z",
+        }
+        for n in names
+    }
+    (folder / "users.json").write_text(json.dumps(users))
+    assert command("migrate", "--data", folder, key=KEY).code == 0
+    return folder
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["with the key", "without"])
+@pytest.mark.parametrize(
+    "also", ["", ", created_at = '2025-01-01T00:00:00+00:00'"], ids=["alone", "beside what a rule explains"]
+)
+def test_a_password_hash_is_compared_as_it_stands(tmp_path, key, also):
+    folder = people(tmp_path / "data", ["u0", "u1"])
+    sql(folder, f"UPDATE users SET password_hash = replace(password_hash, 'a1', 'c3'){also} WHERE id = 'u1'")
+    told = validate(folder, key=key)
+    members = {m["path"]: m["way"] for m in told.document("users")["differences"][0]["members"]}
+    assert (told.code, told.document("users")["changed"], members["passwordHash"]) == (3, ["u1"], "secret")
+    assert command("migrate", "--data", folder, key=key).code == 0
+    assert validate(folder, key=key).code == 0
+
+
+def test_an_unjudgeable_secret_is_never_explained_away(tmp_path):
+    envelope = Vault(KEY).seal
+    block = {"enabled": True, "password": envelope("one"), "addedAt": "x"}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "downloaders.json").write_text(json.dumps({"a": block}))
+    assert command("migrate", "--data", tmp_path / "data").code == 0
+    text = json.dumps({"a": {**block, "password": envelope("two")}})
+    (tmp_path / "data" / "downloaders.json").write_text(text)
+    assert validate(tmp_path / "data").code == 5
+    assert validate(tmp_path / "data", key=KEY).code == 3
+
+
+def test_an_order_is_looked_at_also_beside_what_a_rule_explains(tmp_path):
+    folder = people(tmp_path / "data", ["u0", "u1", "u2", "u3"])
+    sql(
+        folder,
+        "UPDATE users SET created_at = '2025-01-01T00:00:00Z' WHERE id = 'u0'",
+        "UPDATE users SET position = 3 - position",
+    )
+    told = validate(folder, key=KEY).document("users")
+    assert (told["explained_count"], told["out_of_order"]) == (1, ["u0"])
+
+
+def test_an_order_is_looked_at_also_beside_what_only_one_home_has(library):
+    sql(library, "DELETE FROM library_items WHERE id = 'f000'")
+    assert validate(library).document("library")["out_of_order"] == []
+    sql(library, "UPDATE library_items SET position = 99 WHERE id = 'f004'")
+    assert validate(library).document("library")["out_of_order"] == ["f004"]
+
+
+@given(
+    st.lists(st.sampled_from(["1", "2", "10", "a", "b", "07"]), unique=True, max_size=6),
+    st.randoms(use_true_random=False),
+)
+@settings(deadline=None)
+def test_only_what_javascript_does_is_explained_by_it(names, random):
+    other = list(names)
+    random.shuffle(other)
+    numbers = sorted((n for n in names if n.isdigit() and str(int(n)) == n), key=int)
+    rest = [[n for n in each if n not in numbers] for each in (names, other)]
+    found = compare(
+        "t", *[Home(lambda e=each: records((n, 1) for n in e)) for each in (names, other)], Lens(named=True)
+    )
+    explained = rest[0] == rest[1] and numbers + rest[0] in (names, other)
+    assert found.clean == (names == other or explained)
+
+
+QUARANTINE = [
+    "DELETE FROM _mm_quarantine",
+    "UPDATE _mm_quarantine SET raw = '{}'",
+    "UPDATE _mm_quarantine SET position = position + 1",
+    "UPDATE _mm_quarantine SET raw = '{'",
+    "INSERT INTO _mm_quarantine SELECT NULL, document, part, pointer, name, position, offset, reason, raw, raw_state, at "
+    "FROM _mm_quarantine",
+    "UPDATE _mm_documents SET envelope = replace(envelope, '\"at\":0', '\"at\":1') WHERE document = 'library'",
+]
+
+
+@pytest.mark.parametrize("statement", QUARANTINE)
+def test_no_glance_overlooks_what_was_done_to_quarantine_or_envelope(tmp_path, statement):
+    folder = films(tmp_path / "data", 3)
+    rewrite(folder, "library", lambda v: v["items"].append({"title": "no id"}))
+    assert command("migrate", "--data", folder).code == 0
+    sql(folder, statement)
+    assert validate(folder, "--quick").code == 5
+    assert validate(folder, "--since-last").code in (0, 3)
+    assert validate(folder, "--since-last").document("library")["state"] == "present"
+    assert command("migrate", "--data", folder).code == 0
+    assert (validate(folder).code, validate(folder, "--quick").code) == (0, 0)
+
+
+def test_no_glance_overlooks_columns_that_were_exchanged(tmp_path):
+    folder = films(tmp_path / "data", 3, posterUrl="one", backgroundUrl="two")
+    assert command("migrate", "--data", folder).code == 0
+    sql(
+        folder,
+        "ALTER TABLE library_items RENAME COLUMN poster_url TO x",
+        "ALTER TABLE library_items RENAME COLUMN background_url TO poster_url",
+        "ALTER TABLE library_items RENAME COLUMN x TO background_url",
+    )
+    assert (validate(folder, "--quick").code, validate(folder).code) == (5, 3)
+
+
+def test_no_glance_trusts_counters_that_count_nothing(library):
+    sql(
+        library,
+        "DROP TRIGGER _mm_changed_library_items_update",
+        "CREATE TRIGGER _mm_changed_library_items_update AFTER UPDATE ON library_items BEGIN SELECT 1; END",
+        "UPDATE library_items SET title = 'Another' WHERE id = 'f003'",
+    )
+    assert (validate(library, "--quick").code, validate(library).code) == (5, 3)
+
+
+def test_a_rule_to_fail_on_counts_also_where_nothing_is_looked_at(site):
+    for options in (["--quick"], ["--since-last"], ["--record"], ["--record", "--since-last"]):
+        assert validate(site, *options, "--fail-on", "duplicate-title", key=KEY).code == 3, options
+
+
+def test_a_run_that_was_refused_is_no_interrupted_run(library):
+    films(library, 3)
+    assert validate(library, "--record").code == 4
+    films(library, 30)
+    assert validate(library, "--record").json["resumed"] is False
+
+
+@pytest.mark.parametrize(
+    "words", [["library", "--key", "nope"], ["wanted", "--key", "movie"], ["library", "--key", '["a", "b"]']]
+)
+def test_a_key_that_is_in_neither_home_is_bad_usage(site, words):
+    assert validate(site, *words, key=KEY).code == 2
+
+
+def test_any_key_can_be_asked_for_in_any_order(tmp_path):
+    folder = films(tmp_path / "data", 3)
+    rewrite(folder, "library", lambda v: v["items"].insert(0, {"id": "z / a", "kind": "movie", "title": "Z"}))
+    assert command("migrate", "--data", folder).code == 0
+    told = validate(folder, "library", "--key", "f002", "--key", "z / a", "--key", '["f000"]')
+    assert (told.code, told.document("library")["compared"]) == (0, 3)
+
+
+ODD = [
+    "UPDATE library_items SET title = x'1984' WHERE id = 'f001'",
+    "INSERT INTO library_items (id, kind, title) VALUES (x'66303031', 'movie', 'T')",
+    "UPDATE library_items SET position = 'abc' || position",
+    "INSERT INTO config_documents (name, body) VALUES ('nonsense', '{}')",
+]
+
+
+@pytest.mark.parametrize("statement", ODD)
+def test_an_odd_row_is_a_difference_and_mended(tmp_path, statement):
+    folder = films(tmp_path / "data", 3)
+    rewrite(folder, "library", lambda v: v["items"][1].update(title="1984"))
+    assert command("migrate", "--data", folder).code == 0
+    sql(folder, statement)
+    assert validate(folder).code == (0 if "position" in statement else 3)
+    assert command("migrate", "--data", folder).code == 0
+    assert validate(folder).code == 0
+
+
+def test_text_that_is_not_utf8_could_not_be_checked_and_is_not_shown(library):
+    sql(library, "UPDATE library_items SET title = CAST(x'ff5345435245' AS TEXT) WHERE id = 'f001'")
+    told = command("validate", "--data", library)
+    assert (told.code, "SECRE" in told.out + told.err, "not UTF-8" in told.err) == (5, False, True)
+
+
+def test_what_we_noted_and_cannot_read_is_not_relied_on(library):
+    sql(library, "UPDATE _mm_admitted SET survey = 'x'", "DROP TABLE _mm_changes")
+    assert validate(library).code == 0
+    assert command("migrate", "--data", library).code == 0
+    assert validate(library, "--quick").code == 0
+
+
+def test_certain_differences_are_differences_in_any_order():
+    left = {f"k{n}": n for n in range(12_000)}
+    right = {f"k{n}": -n for n in reversed(range(1, 12_000))} | {"k0": 0}
+    homes = [Home(lambda pairs=pairs: records(pairs.items())) for pairs in (left, right)]
+    assert compare("t", *homes, Lens(certain=True)).counts == {"changed": 11_999}
+
+
+def test_a_lost_database_does_not_hide_a_lost_file(library):
+    for path in (*library.glob("mediaos.db*"), library / "library.json"):
+        path.unlink()
+    (library / "settings.json").write_text("{}")
+    told = command("migrate", "--data", library, "--json")
+    assert (told.code, told.json["error"]["type"], told.json["error"]["document"]) == (4, "Suspect", "library")

@@ -21,7 +21,7 @@ from ..site import Site, parts
 from ..stores.file import FileStore
 from ..stores.table import TableStore
 from ..values import Secret, loads, redacted
-from .importing import envelope_text, sharing_with
+from .importing import sharing_with
 from .surveyed import Survey
 
 ENVELOPE = "$envelope"  # the key under which is told that what no record carries differs
@@ -99,7 +99,7 @@ def _strays(site: Site, document: Document, stores: dict[str, TableStore]) -> It
 
 def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
     """Compare what no record carries."""
-    if seen.envelope is None or entry is None or entry.envelope == envelope_text(seen.envelope):
+    if seen.envelope is None or entry is None or entry.envelope == seen.envelope:
         return []
     found = Discrepancy((ENVELOPE,), "changed", (Difference(ENVELOPE, "value"),))
     return [Comparison("_mm_documents", 0, 0, {"changed": 1}, (found,))]

@@ -21,7 +21,7 @@ from ..secrets import PLAIN
 from ..shapes import Shape
 from ..site import Site, parts, tables_of
 from ..stores import changes
-from ..stores.file import RECORDS, Envelope, FileStore
+from ..stores.file import RECORDS, FileStore
 from ..stores.table import BATCH, TableStore
 from ..values import Secret, dumps, locked, reveal
 from .surveyed import Survey
@@ -231,7 +231,7 @@ class _Import:
                 None if self._unjudged else self._survey.digest,
                 books.read,
                 Style.of(self._site.file(self._document)).to_json() if self._survey.state != MISSING else None,
-                envelope_text(self._file.envelope),
+                self._file.envelope.text,
             )
         )
 
@@ -241,12 +241,6 @@ def sharing_with(site: Site, store: TableStore) -> list[str]:
     if not store.part.document_key:
         return []
     return [name for name, document in site.pack.documents.items() if document.records.table == store.part.table]
-
-
-def envelope_text(envelope: Envelope) -> str:
-    """Write an envelope as JSON that keeps every token."""
-    before, after, at, empty = envelope
-    return dumps({"before": before, "after": after, "at": at, "empty": [list(item) for item in empty]})
 
 
 def same(source: object, target: object) -> bool:

@@ -9,7 +9,6 @@ from ..documents.reader import Rest
 from ..errors import MigrateError
 from ..pack import Document
 from ..report import Anomaly
-from ..stores.file import Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Survey:
     twins: frozenset[int] = frozenset()
     salvage: bool = False
     rest: list[Rest] = field(default_factory=list)
-    envelope: Envelope | None = None
+    envelope: str | None = None  # as text
     anomalies: list[Anomaly] = field(default_factory=list)
     anomaly_count: int = 0
     envelopes: set[str] = field(default_factory=set)  # distinct sealed values

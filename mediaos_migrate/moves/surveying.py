@@ -27,7 +27,7 @@ from .surveyed import Options, Survey
 
 LOOKS: Final = 5
 PAUSE: Final = 0.05
-_KEPT: Final = ("size", "count", "unfit", "plain", "anomaly_count", "refers")  # of a look, for the next one
+_KEPT: Final = ("size", "count", "unfit", "plain", "anomaly_count", "refers", "envelope")  # of a look, for the next one
 
 
 def survey(site: Site, options: Options, known: Mapping[str, Entry], memory: Memory | None = None) -> list[Survey]:
@@ -206,7 +206,7 @@ class _Pass:
                 _count_secrets(store.part(part), record.value, seen)
         keys.sort()
         seen.digest, seen.size, seen.rest = store.reading.digest, store.reading.size, store.rest
-        seen.envelope, seen.twins = store.envelope, twins.twins()
+        seen.envelope, seen.twins = store.envelope.text, twins.twins()
 
     def _sum_again(self, seen: Survey) -> None:
         """Add up once more now that it is known which keys occur twice, and so are known by their places."""

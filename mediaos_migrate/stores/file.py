@@ -13,6 +13,7 @@ from ..pack import Document, Part
 from ..record import Record
 from ..secrets import Vault
 from ..shapes import Element, Piece, Role, Shape, apart
+from ..values import dumps
 
 RECORDS = "records"
 SIBLINGS = "siblings"
@@ -26,6 +27,12 @@ class Envelope(NamedTuple):
     after: dict[str, Any]
     at: int | None  # how many members stand before the container; None: it is not there
     empty: list[tuple[int, str]]  # empty lists in a map of lists: which entry, and its name
+
+    @property
+    def text(self) -> str:
+        """Spell it as JSON that keeps every token."""
+        empty = [list(item) for item in self.empty]
+        return dumps({"before": self.before, "after": self.after, "at": self.at, "empty": empty})
 
 
 class FileStore:
