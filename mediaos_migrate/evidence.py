@@ -61,6 +61,10 @@ class Evidence:
         """Return the number of the present epoch: evidence of an earlier one counts no more."""
         return int(self._db.execute("SELECT epoch FROM _mm_site").fetchone()[0])
 
+    def new_epoch(self) -> None:
+        """Begin a new epoch: all that was proved before counts no more."""
+        self._db.execute("UPDATE _mm_site SET epoch = epoch + 1")
+
     def last(self) -> dict[str, Verdict]:
         """Return the last verdict on each document."""
         rows = self._db.execute(

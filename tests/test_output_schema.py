@@ -50,6 +50,7 @@ CALLS: Final = {
     "stage retreat": ["stage", "retreat"],
     "mirror flush": ["mirror", "flush"],
     "search build": ["search", "build"],
+    "repair": ["repair", "--believe", "file", "--yes"],
     "schema status": ["schema", "status"],
     "schema up": ["schema", "up"],
     "schema down": ["schema", "down", "--yes", "--accept-loss"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, Final
 import typer
 
 from ..engines.sqlite import failed
-from ..errors import MigrateError
+from ..errors import MigrateError, UsageError
 from ..report import Progress
 from ..show import payload, text
 
@@ -99,6 +100,14 @@ def failure(command: str, as_json: bool, error: MigrateError) -> Said:  # noqa: 
 def _json(value: dict[str, Any]) -> list[str]:
     # ASCII only: half a surrogate pair in a key has no other spelling.
     return json.dumps(value, indent=2).splitlines()
+
+
+def confirm(question: str) -> None:
+    """Ask a person; raises UsageError when there is none."""
+    if not sys.stdin.isatty():
+        raise UsageError("This needs a confirmation, and nobody can be asked.", "Pass --yes.")
+    if not typer.confirm(question, err=True):
+        raise MigrateError("Nothing was changed.", "")
 
 
 def narrator(as_json: bool) -> Progress:  # noqa: FBT001

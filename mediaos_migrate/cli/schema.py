@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from ..errors import MigrateError, Refused, UsageError
+from ..errors import Refused
 from ..migrations import Applied, Loss
 from ..moves import schema as moves
 from ..show import schema as show
 from ..site import Site
-from .answers import Answer, Said, answer
+from .answers import Answer, Said, answer, confirm
 from .options import APP, DATA, App, Data, Db, Json, Yes, example, option
 
 PENDING = 6
@@ -125,7 +124,7 @@ def schema_down(
                 losses=[f"{loss.step}: {loss}" for loss in losses],
             )
         if planned and not yes and not dry_run:
-            _confirm(f"Take back {', '.join(map(str, planned))}?")
+            confirm(f"Take back {', '.join(map(str, planned))}?")
 
     def act() -> Answer:
         site, way = Site.open(data, db, app), moves.Way(to, steps, contract)
@@ -133,13 +132,6 @@ def schema_down(
         return Answer(show.moved(result), show.moved_text(result, "took back"))
 
     return answer("schema down", json, act)
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("This needs a confirmation, and nobody can be asked.", "Pass --yes.")
-    if not typer.confirm(question, err=True):
-        raise MigrateError("Nothing was changed.", "")
 
 
 @schema_app.command(

@@ -3,24 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import CouldNotCheck
+from ..report import DocumentReport
 from ..show import staged
 from ..site import Site
 from ..stages import Stage
-from .answers import Answer, Said, answer, narrator
-from .options import APP, DATA, App, Data, Db, Json, KeyFile, example, option
+from .answers import Answer, Said, answer, confirm, narrator
+from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, Yes, example, option
 
 stage_app = typer.Typer(
     help="Move documents from file believed to table believed, and back.", no_args_is_help=True, rich_markup_mode=None
 )
 mirror_app = typer.Typer(help="Write files after their tables.", no_args_is_help=True, rich_markup_mode=None)
 search_app = typer.Typer(help="Full-text search.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class Home(StrEnum):
+    """The home that is said to be right."""
+
+    FILE = "file"
+    TABLE = "table"
+
 
 Documents = Annotated[
     list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Only these, as `library`. [default: all]")
@@ -146,6 +156,41 @@ def flush(*, data: Data = DATA, db: Db = None, app: App = APP, key_file: KeyFile
     return answer("mirror flush", json, act)
 
 
+def repair(
+    documents: Documents = None,
+    *,
+    believe: Annotated[Home, option("--believe", metavar="HOME", help="The home that is right: file or table.")],
+    accept_source: AcceptSource = [],  # noqa: B006
+    yes: Yes = False,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    json: Json = False,
+) -> Said:
+    """Settle what differs: say which home is right, and the other is made to say the same.
+
+    The plan comes first. Both homes are backed up before, and compared afterwards.
+    """
+    from ..moves import repairing
+
+    def ask(planned: Sequence[DocumentReport]) -> None:
+        if planned and not yes:
+            lines = "\n".join(staged.planned(planned))
+            confirm(f"{lines}\nMake the {'table' if believe is Home.FILE else 'file'} say what the {believe} says?")
+
+    def act() -> Answer:
+        site = Site.open(data, db, app, key_file)
+        _must_exist(site.db)
+        with narrator(json) as progress:
+            home = repairing.Home(believe)
+            wanted = repairing.Wanted(home, tuple(documents or ()), frozenset(accept_source))
+            result = repairing.repair(site, wanted, ask, progress)
+        return Answer(staged.repair(result), staged.repaired(result))
+
+    return answer("repair", json, act)
+
+
 def build(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
     """Make the full-text tables, which are kept in step from then on. What is there stays."""
     from ..engines.sqlite import transaction
@@ -185,6 +230,9 @@ def add_to(app: typer.Typer) -> None:
         stage_app.command(name, short_help=help_, epilog=example(typed))(act)
     mirror_app.command("flush", short_help="Pay every debt now.", epilog=example("mirror flush"))(flush)
     search_app.command("build", short_help="Make the full-text tables.", epilog=example("search build"))(build)
+    app.command(
+        short_help="Settle what differs: say which home is right.", epilog=example("repair library --believe file")
+    )(repair)
     app.add_typer(stage_app, name="stage")
     app.add_typer(mirror_app, name="mirror")
     app.add_typer(search_app, name="search")

@@ -135,12 +135,17 @@ def mirror(site: Site, connection: Connection, document: Document) -> Mirrored:
 def rebuild(site: Site, connection: Connection, document: Document) -> Mirrored:
     """Write a file from its table whatever it says now; what it said is kept."""
     with site.holding(document.name):
-        recover(site, connection, document)
-        before = digest_of(site, document)
-        entry = Ledger(connection).document(document.name)
-        if before is not None and (entry is None or before != entry.digest):
-            keep_copy(site, document)
-        return _rewrite(site, connection, document, before, 0)
+        return rewrite(site, connection, document)
+
+
+def rewrite(site: Site, connection: Connection, document: Document) -> Mirrored:
+    """Do the same while the caller holds the document."""
+    recover(site, connection, document)
+    before = digest_of(site, document)
+    entry = Ledger(connection).document(document.name)
+    if before is not None and (entry is None or before != entry.digest):
+        keep_copy(site, document)
+    return _rewrite(site, connection, document, before, 0)
 
 
 def _may_rebuild(site: Site, document: Document, digest: str | None) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..report import DocumentReport
+from . import payload
 from .words import Lines, many, table
 
 if TYPE_CHECKING:
     from ..moves.mirroring import Mirrored
+    from ..moves.repairing import Repair
     from ..moves.staging import Step
     from ..moves.standing import Price, Standing
 
@@ -91,3 +94,27 @@ def flushed(result: Sequence[Mirrored]) -> Lines:
 def mirrored(result: Sequence[Mirrored]) -> dict[str, Any]:
     """Describe which files were written."""
     return {"mirrored": [{"document": e.document, "paid": e.paid, "digest": e.digest} for e in result]}
+
+
+def planned(result: Sequence[DocumentReport]) -> Lines:
+    """Tell what a repair would settle."""
+    for each in result:
+        counts = [f"{each.count(kind):,} {kind}" for kind in ("missing", "extra", "changed") if each.count(kind)]
+        yield f"{each.document}: {each.note or ', '.join(counts) or 'the order, or debts'}"
+
+
+def repaired(result: Repair) -> Lines:
+    """Tell what a repair settled."""
+    yield from planned(result.planned)
+    if result.settled:
+        yield f"{many(len(result.settled), 'document')} settled: both homes say the same."
+    else:
+        yield "Nothing to do: both homes say the same."
+
+
+def repair(result: Repair) -> dict[str, Any]:
+    """Describe a repair: what was to be settled, and how it is now."""
+    return {
+        "planned": [payload.document(report) for report in result.planned],
+        "documents": [payload.document(report) for report in result.settled],
+    }

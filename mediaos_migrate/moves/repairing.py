@@ -1,0 +1,132 @@
+"""Settling differences: one home is said to be right, and the other is made to say the same; a plan comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .. import backup, crash
+from ..engines.sqlite import Connection, transaction
+from ..errors import CouldNotCheck, MigrateError
+from ..evidence import Evidence
+from ..journal import Journal
+from ..ledger import Ledger
+from ..pack import Document
+from ..report import SILENT, DocumentReport, Progress
+from ..site import Site, tables_of
+from ..stores import changes
+from . import mirroring
+from .comparing import compare_document
+from .importing import import_document
+from .looks import Look
+from .proving import keep
+from .standing import chosen
+from .surveyed import Options, Survey
+from .surveying import survey
+
+
+class Home(StrEnum):
+    """The home that is said to be right."""
+
+    FILE = "file"
+    TABLE = "table"
+
+
+@dataclass(slots=True)
+class Repair:
+    """What was to be settled, document by document, and how it is now."""
+
+    planned: list[DocumentReport] = field(default_factory=list)
+    settled: list[DocumentReport] = field(default_factory=list)
+
+
+Ask = Callable[[Sequence[DocumentReport]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to settle: which home is right, of which documents (all), and which shrunken files are to be believed."""
+
+    believe: Home
+    documents: tuple[str, ...] = ()
+    accept_source: frozenset[str] = frozenset()
+
+
+def repair(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) -> Repair:
+    """Make the other home say what the believed one says; `ask` hears the plan, and may refuse.
+
+    Raises Damaged or Suspect when the file is believed and is not to be. Both homes are backed up before.
+    """
+    result = Repair()
+    with site.locked(wait=10), site.writing() as connection:
+        if not Ledger.is_in(connection):
+            raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` first.")
+        known = Ledger(connection).documents()
+        documents = [document for document in chosen(site, wanted.documents) if document.name in known]
+        looks = [(document, *_look(site, connection, document, wanted.accept_source)) for document in documents]
+        due = [(document, seen, found) for document, seen, found in looks if found]
+        result.planned = [found for _, _, found in due]
+        ask(result.planned)
+        if due:
+            backup.take_database(site, connection, "repair")
+        for document, seen, _ in due:
+            progress.step("repair", document.file)
+            with site.holding(document.name):
+                _back_up(site, document)
+                _settle(site, connection, document, seen, wanted.believe)
+                result.settled.append(_verify(site, connection, document))
+            crash.point("repaired")
+    return result
+
+
+def _look(
+    site: Site, connection: Connection, document: Document, accepted: frozenset[str]
+) -> tuple[Survey, DocumentReport | None]:
+    """Survey one document and compare it; no report when there is nothing to settle."""
+    others = frozenset(name for name in site.pack.documents if name != document.name)
+    options = Options(skip=others, accept_source=accepted & {document.name})
+    surveys = survey(site, options, Ledger(connection).documents())
+    seen = next(each for each in surveys if each.document.name == document.name)
+    if seen.error:
+        return seen, DocumentReport(document.name, document.file, seen.state, note=seen.error.message)
+    report = compare_document(site, connection, seen)
+    behind = document.name in Ledger(connection).blocked() or document.name in Journal(connection).debts()
+    return seen, report if report.differs or report.unverifiable or behind else None
+
+
+def _back_up(site: Site, document: Document) -> None:
+    digest = mirroring.digest_of(site, document)
+    if digest:
+        backup.take(site, {document.file: digest}, f"repair-{document.name}")
+
+
+def _settle(site: Site, connection: Connection, document: Document, seen: Survey, believe: Home) -> None:
+    if believe is Home.TABLE:
+        mirroring.rewrite(site, connection, document)
+    else:
+        if seen.error:
+            raise seen.error
+        import_document(site, connection, seen)
+        with transaction(connection):
+            journal = Journal(connection)
+            journal.pay(document.name, journal.upto(document.name))
+            journal.close(document.name)
+            if Ledger(connection).stage(document.name).believes_table:
+                Evidence(connection).new_epoch()  # a foreign edit was accepted
+    with transaction(connection):
+        Ledger(connection).unblock(document.name)
+
+
+def _verify(site: Site, connection: Connection, document: Document) -> DocumentReport:
+    """Compare once more and keep the verdict."""
+    seen = mirroring.look_at(site, connection, document)
+    if seen.error:
+        raise seen.error
+    report = compare_document(site, connection, seen)
+    keep(site, connection, Look(report, seen.digest, changes.counts(connection, document.name, tables_of(document))))
+    if report.differs:
+        raise MigrateError(
+            f"{document.name} still differs after the repair.", "Please report this; both homes are backed up."
+        )
+    return report
