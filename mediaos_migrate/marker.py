@@ -17,10 +17,21 @@ NAME: Final = "marker.json"
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What the state folder says: the site's id, and the stage of each document that has left the first one."""
+    """What the state folder says: the site's id, the stage of each document, and where to one is about to move.
+
+    A run that is killed while it moves a document leaves the one stage or the other.
+    """
 
     site: str
     stages: dict[str, Stage] = field(default_factory=dict)
+    moving: dict[str, Stage] = field(default_factory=dict)
+
+    def allows(self, stages: dict[str, Stage]) -> bool:
+        """Tell whether a database may have these stages."""
+        names = self.stages.keys() | stages.keys()
+        return all(
+            stages.get(name, Stage.OFF) in (self.stages.get(name, Stage.OFF), self.moving.get(name)) for name in names
+        )
 
 
 def read(state: Path) -> Marker | None:
@@ -28,17 +39,24 @@ def read(state: Path) -> Marker | None:
     path = state / NAME
     try:
         found = json.loads(path.read_bytes())
-        return Marker(str(found["site"]), {name: Stage(stage) for name, stage in found["stages"].items()})
+        stages, moving = (
+            {name: Stage(stage) for name, stage in found.get(part, {}).items()} for part in ("stages", "moving")
+        )
+        return Marker(str(found["site"]), stages, moving)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise NeedsPerson(f"{path} is damaged.", "Remove it if the database is right; it is written anew.") from None
 
 
-def write(state: Path, ledger: Ledger, owner: tuple[int, int]) -> None:
-    """Note the stages that the database has."""
+def write(state: Path, ledger: Ledger, owner: tuple[int, int], moving: dict[str, Stage] | None = None) -> None:
+    """Note the stages that the database has, and where to a document is about to move."""
     files.make_folder(state, owner)
-    told = {"site": ledger.site()["id"], "stages": {name: str(stage) for name, stage in ledger.stages().items()}}
+    told = {
+        "site": ledger.site()["id"],
+        "stages": {name: str(stage) for name, stage in ledger.stages().items()},
+        "moving": {name: str(stage) for name, stage in (moving or {}).items()},
+    }
     with files.replacing(state / NAME, owner) as stream:
         stream.write(json.dumps(told, indent=2).encode())
 
@@ -46,7 +64,8 @@ def write(state: Path, ledger: Ledger, owner: tuple[int, int]) -> None:
 def check_lost(state: Path, database: Path) -> None:
     """Raise NeedsPerson when there is no database although a document believed its table."""
     noted = read(state)
-    believed = sorted(name for name, stage in noted.stages.items() if stage.believes_table) if noted else []
+    stages = {*noted.stages.items(), *noted.moving.items()} if noted else set()
+    believed = sorted({name for name, stage in stages if stage.believes_table})
     if believed:
         raise NeedsPerson(
             f"There is no database at {database}, and {', '.join(believed)} believed it.",
@@ -63,5 +82,5 @@ def check(state: Path, ledger: Ledger) -> None:
     remedy = f"Name the right database with --db, or remove {state / NAME} if this one is right."
     if noted.site != ledger.site()["id"]:
         raise NeedsPerson("The database is of another site than these files.", remedy)
-    if noted.stages != ledger.stages():
+    if not noted.allows(ledger.stages()):
         raise NeedsPerson("The database and the marker beside the files disagree about the stages.", remedy)

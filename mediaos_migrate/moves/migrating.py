@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import backup, crash, files
+from .. import backup, crash, files, marker
 from ..engines.sqlite import Connection, looking, tables, transaction
 from ..errors import CouldNotCheck, Damaged, FileChanged, UsageError
 from ..ledger import SKIPPED, Entry, Ledger
@@ -153,6 +153,7 @@ def remembered(site: Site) -> Known:
 
 def _remembered(site: Site) -> Known:
     if not site.db.exists() or not site.db.stat().st_size:
+        marker.check_lost(site.state, site.db)
         return Known()
     with looking(site.db) as connection:
         if not Ledger.is_in(connection):

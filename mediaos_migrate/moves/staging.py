@@ -99,9 +99,7 @@ def _forward(site: Site, connection: Connection, document: Document, asked: Aske
         if after is Stage.COMPLETE:
             _archive(site, document, retire=asked.retire_files)
         crash.point("stage.proved")
-        with transaction(connection):
-            ledger.set_stage(document.name, after, asked.why or "on evidence", verdict)
-        _mark(site, connection)
+        _flip(site, connection, document, after, Why(asked.why or "on evidence", verdict))
     return Step(document.name, stage, after)
 
 
@@ -160,10 +158,23 @@ def _archive(site: Site, document: Document, *, retire: bool) -> None:
         files.sync_folder(path.parent)
 
 
-def _mark(site: Site, connection: Connection) -> None:
-    """Let the marker beside the files say what the database says."""
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a document moves: in words, and by the number of a verdict."""
+
+    words: str
+    evidence: int | None = None
+
+
+def _flip(site: Site, connection: Connection, document: Document, stage: Stage, why: Why) -> None:
+    """Move a document in one transaction; the marker beside the files says so before and after."""
+    ledger = Ledger(connection)
+    marker.write(site.state, ledger, site.owner, {document.name: stage})
+    crash.point("stage.announced")
+    with transaction(connection):
+        ledger.set_stage(document.name, stage, why.words, why.evidence)
     crash.point("stage.flipped")
-    marker.write(site.state, Ledger(connection), site.owner)
+    marker.write(site.state, ledger, site.owner)
     crash.point("stage.marked")
 
 
@@ -195,9 +206,7 @@ def retreat(
             if stage.believes_table:
                 _back_to_files(site, connection, document, stage)
             crash.point("stage.proved")
-            with transaction(connection):
-                ledger.set_stage(document.name, target, why or "taken back")
-            _mark(site, connection)
+            _flip(site, connection, document, target, Why(why or "taken back"))
             done.append(Step(document.name, stage, target))
     return done
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from shlex import quote
 
-from .. import migrations
+from .. import marker, migrations
 from ..evidence import Evidence
 from ..journal import Journal
 from ..ledger import DAMAGED, Entry, Ledger
@@ -44,6 +44,7 @@ class Status:
 def status(site: Site) -> Status:
     """Say where a site stands; reads no document."""
     if not site.db.exists() or not site.db.stat().st_size:
+        marker.check_lost(site.state, site.db)
         found = [_untouched(site, document) for document in site.pack.documents.values()]
         command = f"mediaos-migrate rehearse --data {site.data}"
         return Status(0, len(site.migrations), found, f"Rehearse the migration: `{command}`.", site.unmapped())
