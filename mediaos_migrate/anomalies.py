@@ -76,8 +76,8 @@ class Inspector:
         if not isinstance(value, dict):
             return
         for rule in self._unique:
-            if (folded := _folded(rule, value)) is not None:
-                self._twins[rule.code].add(folded)
+            if (found := folded(rule, value)) is not None:
+                self._twins[rule.code].add(found)
         for rule in self._single:
             self._check(rule, record, value)
         for rule in self._variants:
@@ -98,12 +98,12 @@ class Inspector:
             if not isinstance(record.value, dict):
                 continue
             for rule in self._unique:
-                folded = _folded(rule, record.value)
-                if folded is not None and hash(folded) in self._again[rule.code]:
-                    groups.setdefault((rule.code, folded), []).append(record)
+                found = folded(rule, record.value)
+                if found is not None and hash(found) in self._again[rule.code]:
+                    groups.setdefault((rule.code, found), []).append(record)
             self._check_variants(record, record.value)
-        for (code, _), found in groups.items():
-            self._add_twins(code, found)
+        for (code, _), twins in groups.items():
+            self._add_twins(code, twins)
 
     def _check_variants(self, record: Record, value: dict[str, Any]) -> None:
         for rule in self._variants:
@@ -159,12 +159,13 @@ class Inspector:
             self.kept.append(Anomaly(code, record.key or record.identity, detail))
 
 
-def _folded(rule: Rule, value: dict[str, Any]) -> str | None:
+def folded(rule: Rule, value: dict[str, Any]) -> str | None:
+    """Return what a rule compares of a record; None when a part of it is missing."""
     parts = [value.get(member) for member in rule.unique]
     if None in parts:
         return None
-    folded = [
+    compared = [
         part.lower() if member in rule.lower and isinstance(part, str) else part
         for member, part in zip(rule.unique, parts, strict=True)
     ]
-    return canonical(folded)
+    return canonical(compared)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..anomalies import folded
 from ..errors import Conflict, UsageError
 from ..mapping import Mapper, NoKey
 from ..pack import KEY, Document, Part, Rule
@@ -16,7 +17,7 @@ from ..record import Record
 from ..report import Key
 from ..shapes import Element
 from ..stores.table import TableStore
-from ..values import canonical, of_python, reveal
+from ..values import of_python, reveal
 
 ADD: Final = "add"
 PUT: Final = "put"
@@ -149,16 +150,3 @@ def _check_unique(store: TableStore, change: Change, value: Any, before: dict[st
                 document=change.document.name,
                 rule=rule.code,
             )
-
-
-def folded(rule: Rule, value: dict[str, Any]) -> str | None:
-    """Return what a rule compares of a record; None when a part of it is missing."""
-    parts = [value.get(member) for member in rule.unique]
-    if None in parts:
-        return None
-    return canonical(
-        [
-            part.lower() if member in rule.lower and isinstance(part, str) else part
-            for member, part in zip(rule.unique, parts, strict=True)
-        ]
-    )
