@@ -5,6 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class Home(StrEnum):
+    """The home that is said to be right."""
+
+    FILE = "file"
+    TABLE = "table"
+
+
 class Stage(StrEnum):
     """The six stages of a document, in their order (the names are LaunchDarkly's)."""
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from ..errors import CouldNotCheck
 from ..report import DocumentReport
 from ..show import staged
 from ..site import Site
-from ..stages import Stage
+from ..stages import Home, Stage
 from .answers import Answer, Said, answer, confirm, narrator
 from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, Yes, example, option
 
@@ -23,13 +22,6 @@ stage_app = typer.Typer(
 )
 mirror_app = typer.Typer(help="Write files after their tables.", no_args_is_help=True, rich_markup_mode=None)
 search_app = typer.Typer(help="Full-text search.", no_args_is_help=True, rich_markup_mode=None)
-
-
-class Home(StrEnum):
-    """The home that is said to be right."""
-
-    FILE = "file"
-    TABLE = "table"
 
 
 Documents = Annotated[
@@ -183,8 +175,7 @@ def repair(
         site = Site.open(data, db, app, key_file)
         _must_exist(site.db)
         with narrator(json) as progress:
-            home = repairing.Home(believe)
-            wanted = repairing.Wanted(home, tuple(documents or ()), frozenset(accept_source))
+            wanted = repairing.Wanted(believe, tuple(documents or ()), frozenset(accept_source))
             result = repairing.repair(site, wanted, ask, progress)
         return Answer(staged.repair(result), staged.repaired(result))
 

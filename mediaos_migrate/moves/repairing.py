@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from .. import backup, crash
 from ..engines.sqlite import Connection, transaction
@@ -15,6 +14,7 @@ from ..ledger import Ledger
 from ..pack import Document
 from ..report import SILENT, DocumentReport, Progress
 from ..site import Site, tables_of
+from ..stages import Home
 from ..stores import changes
 from . import mirroring
 from .comparing import compare_document
@@ -24,13 +24,6 @@ from .proving import keep
 from .standing import chosen
 from .surveyed import Options, Survey
 from .surveying import survey
-
-
-class Home(StrEnum):
-    """The home that is said to be right."""
-
-    FILE = "file"
-    TABLE = "table"
 
 
 @dataclass(slots=True)
