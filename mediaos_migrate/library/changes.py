@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..anomalies import folded
 from ..errors import Conflict, UsageError
 from ..mapping import Mapper, NoKey
+from ..moves import requeueing
 from ..pack import KEY, Document, Part, Rule
 from ..record import Record
 from ..report import Key
@@ -109,6 +110,7 @@ def _apply(store: TableStore, change: Change) -> None:
     if change.op == REMOVE:
         store.remove([change.key])
         store.remove_strays()
+        requeueing.take(store, change.part, change.key)  # its twin in the file is the record with this key now
         return
     value = _merged(change, old)
     name = old.element.name if old else change.name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from ..errors import MigrateError
 from .host import Host
 
 QUIET: Final = 2.0  # seconds without a write, then the files are written
@@ -63,5 +62,5 @@ class Mirror:
     def _flush(self) -> None:
         try:
             self._site.flush()
-        except (MigrateError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  the debt stays, and nobody is there to hear it
             self._site.failed(error)

@@ -11,7 +11,7 @@ from ..engines.sqlite import Connection, transaction
 from ..errors import MigrateError
 from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger
-from ..moves import mirroring
+from ..moves import mirroring, placing
 from ..moves.exporting import Export
 from ..pack import Document
 from ..stages import Stage
@@ -120,6 +120,8 @@ class Commit:
                 for rewrite in rewrites:
                     document = rewrite.document
                     apply(self._site.stores(connection, document), self._changes[document.name])
+                    held = list(Ledger(connection).quarantined(document.name))
+                    placing.relocate(connection, placing.moved(self._site, document, held))
                     mirroring.note_file(self._site, connection, document, rewrite.after)
                     Journal(connection).close(document.name)
         except Exception as error:  # noqa: BLE001  the believed store has answered; the open intent is the debt

@@ -237,8 +237,8 @@ class Export:
         """Return where a record stands now, or None when it is gone."""
         held = self._held(identity[-1]) if identity[0] == "#" else None
         held = self._held_as(identity[0]) if held is None else held
-        if held is not None:
-            return held
+        if held is not None or (identity[0] == "#" and identity[-1].startswith("/")):
+            return held  # None: it stood in quarantine, and does no more
         if identity[0] in (name for _, name in self._envelope.empty):
             return LAST
         return self._stores[RECORDS].place(identity)

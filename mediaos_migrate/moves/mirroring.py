@@ -11,10 +11,10 @@ from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
 from ..errors import Damaged, NeedsPerson, NotSettled, Suspect
 from ..journal import Intent, Journal
-from ..ledger import MISSING, PRESENT, Entry, Ledger
+from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..site import Site
-from . import preflight
+from . import placing, preflight
 from .exporting import Export
 from .importing import import_document
 from .surveyed import Options, Survey
@@ -58,9 +58,21 @@ def recover(site: Site, connection: Connection, document: Document) -> None:
     crash.point("recovered")
 
 
-def settle(site: Site, connection: Connection, document: Document, intent: Intent) -> None:
-    """Note that a file is in place that was written from the table: its debts are paid."""
+def settle(
+    site: Site,
+    connection: Connection,
+    document: Document,
+    intent: Intent,
+    held: list[Quarantined] | None = None,
+) -> None:
+    """Note that a file is in place that was written from the table: its debts are paid.
+
+    `held` is the quarantine as it was written (default: as it is now).
+    """
+    held = list(Ledger(connection).quarantined(document.name)) if held is None else held
+    moved = list(placing.moved(site, document, held))
     with transaction(connection):
+        placing.relocate(connection, moved)
         Journal(connection).pay(document.name, intent.upto)
         note_file(site, connection, document, intent.after)
         Journal(connection).close(document.name)
@@ -181,6 +193,7 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
     connection.execute("BEGIN")  # one moment of the table
     try:
         upto = journal.upto(document.name)
+        held = list(Ledger(connection).quarantined(document.name))
         export = Export(site, connection, document)
         export.check_key()
         entry = Ledger(connection).document(document.name)
@@ -195,7 +208,7 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
     crash.point("mirror.intended")
     replacement.put()
     crash.point("mirror.put")
-    settle(site, connection, document, intent)
+    settle(site, connection, document, intent, held)
     crash.point("mirror.settled")
     return Mirrored(document.name, paid, intent.after)
 

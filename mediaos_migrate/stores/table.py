@@ -31,7 +31,7 @@ class TableStore:
     """
 
     def __init__(self, connection: Connection, document: Document, part: Part, vault: Vault) -> None:
-        self.connection, self.document, self.part, self._vault = connection, document, part, vault
+        self.connection, self.document, self.part, self.vault = connection, document, part, vault
         self._mapper = Mapper(document, part)
         self._columns = [*part.columns, *part.views, *part.derived, "extra", "members"]
         self._hiding = bool(part.hidden)
@@ -85,8 +85,12 @@ class TableStore:
         return [found[number] for number in numbers if number in found]
 
     def last_position(self) -> int:
-        """Return the greatest position in the table, -1 when there is none."""
-        return int(self.connection.execute(f"SELECT coalesce(max(position), -1) FROM {self._table}").fetchone()[0])
+        """Return the greatest position in the table and in quarantine, -1 when there is none."""
+        sql = (
+            f"SELECT coalesce(max(place), -1) FROM (SELECT max(position) AS place FROM {self._table} "
+            "UNION ALL SELECT max(position) FROM _mm_quarantine WHERE document = ?)"
+        )
+        return int(self.connection.execute(sql, (self.document.name,)).fetchone()[0])
 
     def like(self, wanted: Mapping[str, Any], lower: frozenset[str]) -> Iterator[Key]:
         """Walk through the keys of records whose members are the same, case aside where that is asked for."""
@@ -157,7 +161,7 @@ class TableStore:
             mine = {table: found.get(key[0], []) for table, found in children.items()}
             value = self._mapper.value(row, mine)
             if self._hiding:
-                value = self._vault.restore(self.part, value, _states(row["secret_state"]))
+                value = self.vault.restore(self.part, value, _states(row["secret_state"]))
             position = row["position"] if isinstance(row["position"], int) else None
             yield Record(key, value, Element(self._mapper.name(row), value, ""), position)
 
@@ -177,7 +181,7 @@ class TableStore:
         """Map a record to its row as it will be stored, secrets sealed if they are to be."""
         if not self._hiding:
             return self._mapper.row(record.element.name, record.value)
-        stored, states = self._vault.store(self.part, reveal(record.value))
+        stored, states = self.vault.store(self.part, reveal(record.value))
         row = self._mapper.row(record.element.name, stored)
         row.columns["secret_state"] = dumps(states) if states else None
         return row
