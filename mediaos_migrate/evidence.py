@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+from . import __version__
 from .engines.sqlite import Connection, transaction
 from .ledger import NOW
 
@@ -21,7 +22,8 @@ class Verdict:
     """What a deep look at a document found, and all that it was true of.
 
     `digest` is the file's (None: it is missing), `changes` how often each of its tables had been changed,
-    `fingerprint` the schema, mapping and tool, `epoch` the site's.
+    `journal` the number of the last debt, `fingerprint` the schema, mapping and tool, `epoch` the site's.
+    `report` counts what was found, `found` names it, without a value; `seconds` is how long the look took.
     """
 
     document: str
@@ -33,6 +35,11 @@ class Verdict:
     run: str | None = None
     epoch: int = 0
     at: str = ""
+    journal: int = 0
+    seconds: float = 0.0
+    found: list[dict[str, Any]] = field(default_factory=list)
+    tool_version: str = __version__
+    id: int = 0
 
     def holds(self, digest: str | None, fingerprint: str, changes: dict[str, int] | None, epoch: int) -> bool:
         """Tell whether nothing that it was true of has changed since."""
@@ -51,6 +58,10 @@ class Admitted:
     summaries: dict[str, bytes]  # of the file, by part
 
 
+_COLUMNS: Final = ", ".join(each.name for each in fields(Verdict))
+_KEPT: Final = [each.name for each in fields(Verdict) if each.name not in ("id", "epoch", "at")]
+
+
 class Evidence:
     """Reads and writes verdicts on an open connection."""
 
@@ -66,10 +77,17 @@ class Evidence:
         self._db.execute("UPDATE _mm_site SET epoch = epoch + 1")
 
     def last(self) -> dict[str, Verdict]:
-        """Return the last verdict on each document."""
+        """Return the verdict that stands on each document: the last one, but a failed one until a clean one follows.
+
+        A look that could not see everything clears nothing, and with a new epoch all begins anew.
+        """
         rows = self._db.execute(
-            "SELECT document, verdict, digest, fingerprint, changes, report, run, epoch, at FROM _mm_evidence "
-            "WHERE id IN (SELECT max(id) FROM _mm_evidence GROUP BY document)"
+            f"SELECT {_COLUMNS} FROM _mm_evidence WHERE id IN ("
+            "SELECT CASE WHEN failed > coalesce(clean, 0) THEN failed ELSE last END FROM ("
+            "SELECT max(id) AS last, max(id) FILTER (WHERE verdict = ?1 AND epoch = now) AS clean, "
+            "max(id) FILTER (WHERE verdict = ?2 AND epoch = now) AS failed "
+            "FROM _mm_evidence, (SELECT epoch AS now FROM _mm_site) GROUP BY document))",
+            (CLEAN, DIFFERS),
         )
         return {row["document"]: _verdict(dict(row)) for row in rows}
 
@@ -80,29 +98,24 @@ class Evidence:
 
     def trend(self, document: str, last: int = 30) -> list[Verdict]:
         """Return the last verdicts on a document, the oldest first."""
-        rows = self._db.execute(
-            "SELECT document, verdict, digest, fingerprint, changes, report, run, epoch, at FROM _mm_evidence "
-            "WHERE document = ? ORDER BY id DESC LIMIT ?",
-            (document, last),
-        ).fetchall()
-        return [_verdict(dict(row)) for row in reversed(rows)]
+        sql = f"SELECT {_COLUMNS} FROM _mm_evidence WHERE document = ? ORDER BY id DESC LIMIT ?"
+        return [_verdict(dict(row)) for row in reversed(self._db.execute(sql, (document, last)).fetchall())]
+
+    def verdict(self, number: int) -> Verdict | None:
+        """Return a verdict by its number."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM _mm_evidence WHERE id = ?", (number,)).fetchone()
+        return _verdict(dict(row)) if row else None
 
     def record(self, verdict: Verdict, summaries: dict[str, tuple[bytes, bytes]]) -> None:
         """Keep a verdict, bound to the present epoch, with the summaries of both homes by part; all or nothing."""
+        row = {name: getattr(verdict, name) for name in _KEPT}
+        row |= {name: json.dumps(row[name]) for name in ("report", "found")}
+        row["changes"] = None if verdict.changes is None else json.dumps(verdict.changes)
         with transaction(self._db):
-            changes = None if verdict.changes is None else json.dumps(verdict.changes)
             self._db.execute(
-                "INSERT INTO _mm_evidence (document, verdict, epoch, digest, fingerprint, changes, run, report, at) "
-                f"SELECT ?, ?, epoch, ?, ?, ?, ?, ?, {NOW} FROM _mm_site",
-                (
-                    verdict.document,
-                    verdict.verdict,
-                    verdict.digest,
-                    verdict.fingerprint,
-                    changes,
-                    verdict.run,
-                    json.dumps(verdict.report),
-                ),
+                f"INSERT INTO _mm_evidence ({', '.join(_KEPT)}, epoch, at) "
+                f"SELECT {', '.join(f':{name}' for name in _KEPT)}, epoch, {NOW} FROM _mm_site",
+                row,
             )
             self._db.execute("DELETE FROM _mm_summaries WHERE document = ?", (verdict.document,))
             self._db.executemany(
@@ -143,8 +156,7 @@ class Evidence:
 
 
 def _verdict(row: dict[str, Any]) -> Verdict:
-    changes = None if row["changes"] is None else json.loads(row["changes"])
-    return Verdict(**{**row, "changes": changes, "report": json.loads(row["report"])})
+    return Verdict(**row | {name: json.loads(row[name] or "null") for name in ("changes", "report", "found")})
 
 
 def _packed(summaries: dict[str, bytes]) -> str:

@@ -46,6 +46,11 @@ class Journal:
             [(document, part, json.dumps(key), op) for key, op in changes],
         )
 
+    def position(self) -> int:
+        """Return the number of the last debt that was ever noted, of whichever document."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = '_mm_journal'").fetchone()
+        return int(row[0]) if row else 0
+
     def upto(self, document: str) -> int:
         """Return the number of the last debt of a document, 0 when it has none."""
         row = self._db.execute("SELECT max(seq) FROM _mm_journal WHERE document = ?", (document,)).fetchone()

@@ -16,7 +16,7 @@ from .errors import NeedsPerson, NotOurs
 from .stages import Stage
 from .values import loads, quoted
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 SCHEMA: Final = """
@@ -35,7 +35,7 @@ CREATE TABLE _mm_stage_log (
 CREATE TABLE _mm_blocked (
   document TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE _mm_journal (
-  seq INTEGER PRIMARY KEY, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
   op TEXT NOT NULL, at TEXT NOT NULL);
 CREATE INDEX _mm_journal_document ON _mm_journal (document, seq);
 CREATE TABLE _mm_intents (
@@ -53,7 +53,8 @@ CREATE INDEX _mm_quarantine_pointer ON _mm_quarantine (document, pointer);
 CREATE INDEX _mm_quarantine_name ON _mm_quarantine (document, name) WHERE name IS NOT NULL;
 CREATE TABLE _mm_evidence (
   id INTEGER PRIMARY KEY, document TEXT NOT NULL, verdict TEXT NOT NULL, epoch INTEGER NOT NULL, digest TEXT,
-  fingerprint TEXT NOT NULL, changes TEXT, run TEXT, report TEXT NOT NULL, at TEXT NOT NULL);
+  fingerprint TEXT NOT NULL, changes TEXT, journal INTEGER NOT NULL, run TEXT, report TEXT NOT NULL,
+  found TEXT NOT NULL, seconds REAL NOT NULL, tool_version TEXT NOT NULL, at TEXT NOT NULL);
 CREATE INDEX _mm_evidence_document ON _mm_evidence (document, id);
 CREATE TABLE _mm_summaries (
   document TEXT NOT NULL, part TEXT NOT NULL, file BLOB NOT NULL, "table" BLOB NOT NULL,
@@ -224,6 +225,14 @@ class Ledger:
                 item.raw_state,
             ),
         )
+
+    def release(self, number: int) -> None:
+        """Let a record out of quarantine: it has become a row."""
+        self._db.execute("DELETE FROM _mm_quarantine WHERE id = ?", (number,))
+
+    def relocate(self, number: int, pointer: str, offset: int) -> None:
+        """Note where a quarantined record stands in a file that was written anew."""
+        self._db.execute("UPDATE _mm_quarantine SET pointer = ?, offset = ? WHERE id = ?", (pointer, offset, number))
 
     def quarantined(self, document: str | None = None, part: str | None = None) -> Iterator[Quarantined]:
         """Walk through the quarantine in the order of the files."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
 CAP: Final = 200  # discrepancies and anomalies kept with their key; all are counted
+EVERY: Final = 4096  # records between two words about the progress
 LISTED: Final = 1_000  # quarantined records that are listed at once
 
 Key = tuple[str, ...]
@@ -174,7 +175,7 @@ class Progress:
         """Hear that a step begins."""
 
     def at(self, done: int, total: int) -> None:
-        """Hear how much of the step is done, in bytes."""
+        """Hear how much of the step is done, of how much."""
 
 
 SILENT: Final = Progress()

@@ -651,3 +651,34 @@ def test_every_form_is_of_the_validate_command():
     modules: list[ModuleType] = list(_tellers().values())
     assert {module.__name__.rsplit(".", 1)[-1] for module in modules} == set(FORMS)
     assert all(callable(module.validated) and callable(module.failed) for module in modules)
+
+
+# ---------------------------------------------------------------- the page of a rehearsal
+
+
+def rehearse(folder: Path, report: Path, **more: str) -> Any:
+    return command("rehearse", "--data", folder, "--report", report, key=KEY, **more)
+
+
+def test_a_rehearsal_leaves_a_page_with_what_was_proved_and_what_it_cost(site_folder, tmp_path):
+    report = tmp_path / "rehearsal.html"
+    assert rehearse(site_folder, report).code == 0
+    page = read_html(report.read_text(encoding="utf-8"))
+    for told in ("A migration can be run", "15 of 15", "Schema down and up again", "Step: import", "Memory at its peak"):
+        assert told in page.text
+    assert KEY not in page.text
+
+
+def test_a_rehearsal_that_is_refused_leaves_a_page_that_says_why(site_folder, tmp_path):
+    (site_folder / "library.json").write_bytes(b'{"items": [')
+    report = tmp_path / "rehearsal.html"
+    assert rehearse(site_folder, report).code == 4
+    assert "library.json" in read_html(report.read_text(encoding="utf-8")).text
+
+
+def test_the_page_of_a_rehearsal_stays_out_of_the_data_folder(site_folder, tmp_path):
+    before = sorted(site_folder.rglob("*"))
+    assert rehearse(site_folder, site_folder / "rehearsal.html").code == 4
+    assert rehearse(site_folder, tmp_path / "nowhere" / "rehearsal.html").code == 2
+    assert sorted(site_folder.rglob("*")) == before
+    assert command("migrate", "--data", site_folder, "--report", tmp_path / "a.html").code == 2

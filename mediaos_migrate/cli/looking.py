@@ -1,4 +1,4 @@
-"""The commands that only look: status, doctor, show, quarantine."""
+"""The commands that only look: status, doctor, show."""
 # ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
@@ -11,10 +11,6 @@ from ..show import looked, payload
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
 from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, Skip, allowed, example
-
-quarantine_app = typer.Typer(
-    help="Look at records that could not become rows.", no_args_is_help=True, rich_markup_mode=None
-)
 
 
 def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
@@ -81,57 +77,6 @@ def show(
     return answer("show", json, act)
 
 
-@quarantine_app.command(
-    "list",
-    short_help="List what is in quarantine, and why.",
-    epilog=example("quarantine list", "quarantine list library"),
-)
-def quarantine_list(
-    document: Annotated[
-        str | None, typer.Argument(metavar="[DOCUMENT]", help="Only this one, as `library`. [default: all]")
-    ] = None,
-    *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    json: Json = False,
-) -> Said:
-    """List the records that could not become rows: where they stand in the file, and why.
-
-    None is lost: whole ones stand in every export, torn ones are kept here.
-    """
-    from ..moves import showing as moves
-
-    def act() -> Answer:
-        result = moves.quarantine(Site.open(data, db, app), document)
-        return Answer(payload.held(result), looked.held(result))
-
-    return answer("quarantine list", json, act)
-
-
-@quarantine_app.command(
-    "show",
-    short_help="Show one record in quarantine, secrets as dots.",
-    epilog=example("quarantine show 1"),
-)
-def quarantine_show(
-    number: Annotated[int, typer.Argument(metavar="NUMBER", help="Its number in `quarantine list`.")],
-    *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    json: Json = False,
-) -> Said:
-    """Show one record in quarantine as it stands in the file, secrets as dots."""
-    from ..moves import showing as moves
-
-    def act() -> Answer:
-        result = moves.quarantine(Site.open(data, db, app), None, number)
-        return Answer(payload.held(result), looked.held_one(result[0]))
-
-    return answer("quarantine show", json, act)
-
-
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command(
@@ -146,4 +91,3 @@ def add_to(app: typer.Typer) -> None:
         short_help="Show one record as the file and as the table have it.",
         epilog=example("show library mgb696g1xq41z8", "show wanted movie 17"),
     )(show)
-    app.add_typer(quarantine_app, name="quarantine")

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UsageError
+from .. import files
+from ..errors import MigrateError, Refused, UsageError
 from ..show import payload, text
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
@@ -22,6 +24,7 @@ from .options import (
     Db,
     Json,
     KeyFile,
+    Report,
     Salvage,
     Skip,
     Work,
@@ -45,6 +48,7 @@ def rehearse(
     accept_source: AcceptSource = [],  # noqa: B006
     accept_data: AcceptData = False,
     work: Work = None,
+    report: Report = None,
     json: Json = False,
 ) -> Said:
     """Go the whole way there and back on a copy of the data folder, and tell what a migration would do.
@@ -52,15 +56,38 @@ def rehearse(
     Nothing of yours is touched. Options and exit codes are those of `migrate`.
     """
     options = allowed(skip, accept_source, salvage=salvage, accept_data=accept_data)
-    return answer("rehearse", json, lambda: _rehearse(Site.open(data, db, app, key_file), options, work, json))
+    return _rehearse(lambda: Site.open(data, db, app, key_file), options, (work, report), as_json=json)
 
 
-def _rehearse(site: Site, options: Options, work: Path | None, as_json: bool) -> Answer:  # noqa: FBT001
+def _rehearse(
+    opened: Callable[[], Site], options: Options, places: tuple[Path | None, Path | None], *, as_json: bool
+) -> Said:
     from ..moves import rehearsing
+    from ..show import rehearsal
 
-    with narrator(as_json) as progress:
-        result = rehearsing.rehearse(site, options, work, progress)
-    return Answer(payload.rehearsed(result), text.rehearsed(result), result.exit_code)
+    work, report = places
+
+    def write(lines: Iterable[str]) -> None:
+        if report:
+            with files.replacing(report, files.owner_of(report.parent)) as stream:
+                stream.write("\n".join([*lines, ""]).encode())
+
+    def act() -> Answer:
+        site = opened()
+        if report and not report.parent.is_dir():
+            raise UsageError(f"There is no folder {report.parent}.", "Make it, or name another file with --report.")
+        if report and site.data.resolve() in report.resolve().parents:
+            raise Refused(f"{report} lies in the data folder, which a rehearsal leaves alone.", "Name another place.")
+        try:
+            with narrator(as_json) as progress:
+                result = rehearsing.rehearse(site, options, work, progress)
+        except MigrateError as error:
+            write(rehearsal.failed(error))
+            raise
+        write(rehearsal.rehearsed(result, site))
+        return Answer(payload.rehearsed(result), text.rehearsed(result), result.exit_code)
+
+    return answer("rehearse", as_json, act)
 
 
 def migrate(
@@ -75,6 +102,7 @@ def migrate(
     accept_data: AcceptData = False,
     dry_run: Annotated[bool, option("--dry-run", help="Do it on a copy: the same as `rehearse`.")] = False,
     work: Work = None,
+    report: Report = None,
     json: Json = False,
 ) -> Said:
     """Back up the files, bring the schema up, import every document, and compare both sides.
@@ -84,11 +112,11 @@ def migrate(
     """
     options = allowed(skip, accept_source, salvage=salvage, accept_data=accept_data)
     if dry_run:
-        return answer("rehearse", json, lambda: _rehearse(Site.open(data, db, app, key_file), options, work, json))
+        return _rehearse(lambda: Site.open(data, db, app, key_file), options, (work, report), as_json=json)
 
     def act() -> Answer:
-        if work:
-            raise UsageError("A migration makes no copy.", "Leave --work out, or pass --dry-run.")
+        if work or report:
+            raise UsageError("A migration makes no copy.", "Leave --work and --report out, or pass --dry-run.")
         return _migrate(Site.open(data, db, app, key_file), options, json)
 
     return answer("migrate", json, act)

@@ -78,6 +78,9 @@ Work = Annotated[
     Path | None,
     option("--work", metavar="DIR", help="Where the copy of a rehearsal is made. [default: the temporary folder]"),
 ]
+Report = Annotated[
+    Path | None, option("--report", metavar="FILE", help="Also write what a rehearsal found, as a page for a browser.")
+]
 Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from heapq import merge
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..files import CHUNK
 from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..record import Record
-from ..report import CAP, Comparison, Difference, Discrepancy, DocumentReport, Key
+from ..report import CAP, EVERY, SILENT, Comparison, Difference, Discrepancy, DocumentReport, Key, Progress
 from ..secrets import PLAIN, Vault
 from ..shapes import Element
 from ..site import Site, parts
@@ -28,7 +29,11 @@ ENVELOPE = "$envelope"  # the key under which is told that what no record carrie
 
 
 def compare_document(
-    site: Site, connection: Connection, seen: Survey, keys: frozenset[Key] | None = None
+    site: Site,
+    connection: Connection,
+    seen: Survey,
+    keys: frozenset[Key] | None = None,
+    progress: Progress = SILENT,
 ) -> DocumentReport:
     """Compare one document, whose file was surveyed, with its tables and its quarantine; `keys` narrow it down."""
     document = seen.document
@@ -38,7 +43,8 @@ def compare_document(
     ledger = Ledger(connection)
     entry = ledger.document(document.name)
     stores = site.stores(connection, document)
-    found = [_compare_part(site, seen, name, store, keys) for name, store in stores.items()]
+    told = partial(_told, progress, seen.count)
+    found = [_compare_part(site, seen, home, keys, told) for home in stores.items()]
     if keys is None:
         found += [*_strays(site, document, stores), *_compare_envelope(seen, entry)]
     return DocumentReport(
@@ -53,7 +59,21 @@ def compare_document(
     )
 
 
-def _compare_part(site: Site, seen: Survey, name: str, store: TableStore, keys: frozenset[Key] | None) -> Comparison:
+Told = Callable[[Iterable[Record]], Iterator[Record]]
+
+
+def _told(progress: Progress, count: int, records: Iterable[Record]) -> Iterator[Record]:
+    """Tell how far a pass over records is."""
+    for number, record in enumerate(records):
+        if number % EVERY == 0:
+            progress.at(number, max(number, count))
+        yield record
+
+
+def _compare_part(
+    site: Site, seen: Survey, home: tuple[str, TableStore], keys: frozenset[Key] | None, told: Told
+) -> Comparison:
+    name, store = home
     document, part = seen.document, store.part
 
     def of_file() -> Iterator[Record]:
@@ -66,7 +86,7 @@ def _compare_part(site: Site, seen: Survey, name: str, store: TableStore, keys: 
         held = _held(Ledger(store.connection).quarantined(document.name, name), site.vault)
         mine = [] if keys is None else sorted(key for key in keys if len(key) == len(part.key))
         rows = store.all() if keys is None else iter(store.get(mine).values())
-        return merge(rows, held, key=lambda record: LAST if record.position is None else record.position)
+        return told(merge(rows, held, key=lambda record: LAST if record.position is None else record.position))
 
     lens = Lens(
         site.vault.open,

@@ -61,8 +61,7 @@ def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagn
         preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
     except MigrateError as error:
         findings.append(_error(str(site.data), error))
-    progress.step("look", "at every file")
-    surveys = survey(site, options, known.documents)
+    surveys = survey(site, options, known.documents, progress=progress)
     findings += [_error(seen.document.file, seen.error) for seen in surveys if seen.error]
     findings += [
         Finding("warning", a.rule, f"{s.document.file} {' / '.join(a.key)}", *anomalies.meaning(s.document, a.rule))

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from .. import files, scratch
+from ..engines.sqlite import Connection
 from ..errors import CouldNotCheck, Damaged
+from ..journal import Journal
 from ..ledger import MISSING, SKIPPED, Entry
-from ..report import Comparison, Discrepancy, DocumentReport, Key, Kind
+from ..report import SILENT, Comparison, Discrepancy, DocumentReport, Key, Kind, Progress
 from ..site import Site, tables_of
 from ..stores import changes
 from .comparing import compare_document
@@ -30,6 +32,8 @@ class Look:
     report: DocumentReport
     digest: str | None = None
     changes: changes.Counts | None = None
+    journal: int = 0
+    seconds: float = 0.0
 
     @property
     def states(self) -> list[tuple[bytes, bytes]]:
@@ -37,13 +41,33 @@ class Look:
         return [comparison.states for comparison in self.report.comparisons]
 
 
-def look_until_still(site: Site, seen: Survey, entry: Entry | None, keys: frozenset[Key] | None = None) -> Look:
+def look_once(
+    site: Site,
+    connection: Connection,
+    seen: Survey,
+    keys: frozenset[Key] | None = None,
+    progress: Progress = SILENT,
+) -> Look:
+    """Look at both homes of a surveyed document, the table as this connection sees it."""
+    began = time.perf_counter()
+    report = compare_document(site, connection, seen, keys, progress)
+    counts = changes.counts(connection, seen.document.name, tables_of(seen.document))
+    return Look(report, seen.digest, counts, Journal(connection).position(), time.perf_counter() - began)
+
+
+def look_until_still(
+    site: Site,
+    seen: Survey,
+    entry: Entry | None,
+    keys: frozenset[Key] | None = None,
+    progress: Progress = SILENT,
+) -> Look:
     """Look at a surveyed document until it is clean, or two looks find both homes the same.
 
     What differs in other ways from look to look counts as unverifiable; a file that is never whole makes the
     document `unsettled`.
     """
-    before = _look(site, seen, keys)
+    before = _look(site, seen, keys, progress)
     looked = int(before is not None)
     if before and before.report.clean and _stands(site, seen):
         return before
@@ -76,18 +100,16 @@ def _unsure(report: DocumentReport) -> DocumentReport:
     return replace(report, comparisons=tuple(_still(old, new) for old, new in pairs))
 
 
-def _look(site: Site, seen: Survey, keys: frozenset[Key] | None) -> Look | None:
+def _look(site: Site, seen: Survey, keys: frozenset[Key] | None, progress: Progress = SILENT) -> Look | None:
     """Look once, at one moment of the database; None when the file changed under the look."""
     try:
         with site.looking() as connection:
             connection.execute("BEGIN")
-            report = compare_document(site, connection, seen, keys)
-            counts = changes.counts(connection, seen.document.name, tables_of(seen.document))
+            return look_once(site, connection, seen, keys, progress)
     except (CouldNotCheck, Damaged, FileNotFoundError):
         if not _stands(site, seen):
             return None
         raise
-    return Look(report, seen.digest, counts)
 
 
 def _stand_both(site: Site, seen: Survey, look: Look) -> bool:

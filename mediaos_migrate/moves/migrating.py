@@ -17,9 +17,8 @@ from ..secrets import PLAIN
 from ..site import Site, parts, tables_of
 from ..stores import changes
 from . import preflight, room, schema
-from .comparing import compare_document
 from .importing import import_document, refuse_strangers
-from .looks import LOOKS, Look
+from .looks import LOOKS, look_once
 from .proving import Proof, admit, keep
 from .surveyed import Options, Survey
 from .surveying import Memory, survey
@@ -64,8 +63,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
     """
     result = Migration()
     with result.timed("preflight"):
-        progress.step("look", "at every file")
-        surveys = look(site, options, result)
+        surveys = look(site, options, result, progress)
     with site.locked():
         crash.point("locked")
         _tidy(site)
@@ -113,7 +111,7 @@ def _watch(site: Site, connection: Connection) -> None:
         changes.watch_quarantine(connection)
 
 
-def look(site: Site, options: Options, result: Migration) -> list[Survey]:
+def look(site: Site, options: Options, result: Migration, progress: Progress = SILENT) -> list[Survey]:
     """Look at the site without touching it; raises Refused with every reason there is."""
     if not site.db.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {site.db.parent}.", "Make it, or name another place with --db.")
@@ -121,7 +119,7 @@ def look(site: Site, options: Options, result: Migration) -> list[Survey]:
     others = preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
     result.other_folders = [str(folder) for folder in others]
     result.unmapped = site.unmapped()
-    surveys = survey(site, options, known.documents, known.memory)
+    surveys = survey(site, options, known.documents, known.memory, progress)
     preflight.refuse(surveys)
     result.key = dict(preflight.key_report(site, surveys))
     for disk in room.for_migration(site, new_bytes(surveys, known.documents)):
@@ -245,18 +243,17 @@ def _validate(site: Site, connection: Connection, surveys: list[Survey], result:
         if seen.from_memory and not result.books[name].changed and proof.holds(name, seen.digest):
             result.documents.append(_as_proved(proof, seen, result.books[name]))
             continue
-        report = compare_document(site, connection, seen)
+        look = look_once(site, connection, seen, progress=progress)
         believed = Ledger(connection).stage(name).believes_table
-        if report.differs and not believed and not result.books.get(name, Books()).changed:
+        if look.report.differs and not believed and not result.books.get(name, Books()).changed:
             # The file is the same, the table is not: a foreign hand changed it, and the file is believed.
             result.books[name] = import_document(site, connection, seen, progress)
-            report = compare_document(site, connection, seen)
-        report = replace(report, books=result.books.get(name, Books()))
+            look = look_once(site, connection, seen)
+        report = replace(look.report, books=result.books.get(name, Books()))
         result.changed = result.changed or report.books.changed
         result.documents.append(report)
         if seen.state != SKIPPED:
-            counts = changes.counts(connection, name, tables_of(seen.document))
-            keep(site, connection, Look(report, seen.digest, counts))
+            keep(site, connection, look)
 
 
 def _as_proved(proof: Proof, seen: Survey, books: Books) -> DocumentReport:

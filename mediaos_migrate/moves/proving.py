@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from .. import files
 from ..compare import Summary
 from ..engines.sqlite import Connection
+from ..errors import UsageError
 from ..evidence import CLEAN, DIFFERS, UNVERIFIABLE, Admitted, Evidence, Verdict
 from ..ledger import Entry, Ledger
 from ..report import Comparison, DocumentReport
@@ -18,6 +20,7 @@ from .surveyed import Survey
 from .surveying import Memory, remember
 
 UNCHECKED: Final = "unchecked"
+NAMED: Final = 50  # of what differed, in what is kept of a verdict
 
 
 class Proof:
@@ -89,17 +92,75 @@ class Proof:
         return self.report(name, UNCHECKED, f"{why} since {last.at}: only a deep look can tell")
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A verdict that was kept: whether it stands for its document now, and what of it still holds."""
+
+    verdict: Verdict
+    stands: bool
+    note: str = ""
+
+
+def verdicts(site: Site, names: Sequence[str] = (), last: int = 30) -> list[Kept]:
+    """Return the last verdicts on some documents, or on all, the oldest first."""
+    wanted = [site.pack.document(name).name for name in names] or [document.name for document in site.pack.ordered()]
+    with site.looking() as connection:
+        evidence = Evidence(connection)
+        standing = {verdict.id for verdict in evidence.last().values()}
+        found = [verdict for name in wanted for verdict in evidence.trend(name, last)]
+    return [Kept(verdict, verdict.id in standing) for verdict in sorted(found, key=lambda verdict: verdict.id)]
+
+
+def verdict(site: Site, number: int) -> Kept:
+    """Return one verdict by its number, and say what of it still holds. Raises UsageError."""
+    with site.looking() as connection:
+        found, proof = Evidence(connection).verdict(number), Proof(site, connection)
+    if found is None:
+        raise UsageError(f"There is no verdict {number}.", "See `mediaos-migrate evidence list`.")
+    stands = proof.last.get(found.document, found).id == number
+    if not stands:
+        return Kept(found, stands, "a later verdict stands in its place")
+    if proof.holds(found.document, proof.digest(found.document)):
+        return Kept(found, stands, "it still holds: nothing has changed since")
+    return Kept(found, stands, proof.glance(found.document).note)
+
+
 def keep(site: Site, connection: Connection, look: Look, run: str | None = None) -> None:
     """Keep a verdict, with what it was true of; it commits as a whole."""
     report = look.report
-    verdict = DIFFERS if report.differs else UNVERIFIABLE if report.unverifiable else CLEAN
+    word = DIFFERS if report.differs else UNVERIFIABLE if report.unverifiable else CLEAN
     told = {"compared": report.compared, "equal": report.equal, "explained": report.count("explained")}
     told["unexplained"] = sum(report.count(kind) for kind in ("missing", "extra", "changed", "unverifiable"))
     names = parts(site.pack.document(report.document))
     summaries = {name: each.states for name, each in zip(names, report.comparisons, strict=False)}
-    Evidence(connection).record(
-        Verdict(report.document, verdict, look.digest, site.fingerprint(connection), look.changes, told, run), summaries
+    verdict = Verdict(
+        report.document,
+        word,
+        look.digest,
+        site.fingerprint(connection),
+        look.changes,
+        told,
+        run,
+        journal=look.journal,
+        seconds=round(look.seconds, 3),
+        found=_found(report),
     )
+    Evidence(connection).record(verdict, summaries)
+
+
+def _found(report: DocumentReport) -> list[dict[str, Any]]:
+    """Name what was found, without a value: keys, and in which way they differ."""
+    kept = [item for comparison in report.comparisons for item in comparison.discrepancies]
+    found: list[dict[str, Any]] = [
+        {
+            "key": list(item.key),
+            "kind": item.kind,
+            "members": [{"path": d.path, "way": d.way, "rule": d.rule or None} for d in item.differences],
+        }
+        for item in kept[:NAMED]
+    ]
+    first = [c.out_of_order for c in report.comparisons if c.out_of_order]
+    return found + [{"key": list(key), "kind": "out of order", "members": []} for key in first]
 
 
 def admit(connection: Connection, surveys: list[Survey], fingerprint: str) -> None:

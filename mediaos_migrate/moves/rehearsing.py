@@ -23,6 +23,7 @@ from . import room
 from .exporting import Exported, export_from
 from .migrating import Migration, look, migrate
 from .surveyed import Options
+from .validating import meanings
 
 PURPOSE = "rehearsal"
 
@@ -38,6 +39,7 @@ class Rehearsal:
     peak_memory: int = 0  # bytes of this process
     disk_needed: int = 0  # bytes that a migration adds to the disk of the data folder
     disk_free: int = 0
+    meanings: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)  # of each document's rules
 
     @property
     def different(self) -> list[str]:
@@ -58,7 +60,7 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
     `work` is the folder for the copy (default: the temporary folder). Raises what `migrate` would raise.
     """
     started = time.perf_counter()
-    surveys = look(site, options, Migration())
+    surveys = look(site, options, Migration(), progress)
     if work and site.data.resolve() in (work.resolve(), *work.resolve().parents):
         raise Refused(f"{work} lies in the data folder, which a rehearsal leaves alone.", "Name another with --work.")
     size = sum(seen.size for seen in surveys) + (site.db.stat().st_size if site.db.exists() else 0)
@@ -76,6 +78,7 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
             result.exported = export_from(copy, connection, folder / "exported")
             progress.step("take the schema down and up")
             result.schema_returns = _down_and_up(copy, connection)
+    result.meanings = meanings(site, result.migration.documents)
     result.migration.unmapped = site.unmapped()
     result.seconds = time.perf_counter() - started
     result.disk_free = shutil.disk_usage(site.data).free

@@ -13,13 +13,12 @@ from ..journal import Journal
 from ..ledger import Ledger
 from ..pack import Document
 from ..report import SILENT, DocumentReport, Progress
-from ..site import Site, tables_of
+from ..site import Site
 from ..stages import Home
-from ..stores import changes
 from . import mirroring
 from .comparing import compare_document
 from .importing import import_document
-from .looks import Look
+from .looks import look_once
 from .proving import keep
 from .standing import chosen
 from .surveyed import Options, Survey
@@ -116,10 +115,10 @@ def _verify(site: Site, connection: Connection, document: Document) -> DocumentR
     seen = mirroring.look_at(site, connection, document)
     if seen.error:
         raise seen.error
-    report = compare_document(site, connection, seen)
-    keep(site, connection, Look(report, seen.digest, changes.counts(connection, document.name, tables_of(document))))
-    if report.differs:
+    look = look_once(site, connection, seen)
+    keep(site, connection, look)
+    if look.report.differs:
         raise MigrateError(
             f"{document.name} still differs after the repair.", "Please report this; both homes are backed up."
         )
-    return report
+    return look.report

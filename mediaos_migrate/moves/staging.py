@@ -13,13 +13,13 @@ from ..evidence import Evidence
 from ..ledger import Ledger
 from ..pack import Document
 from ..report import SILENT, Progress
-from ..site import Site, tables_of
+from ..site import Site
 from ..stages import Stage
-from ..stores import changes, search
+from ..stores import search
 from . import mirroring
 from .comparing import compare_document
 from .exporting import Export
-from .looks import Look
+from .looks import look_once
 from .proving import keep
 from .standing import Asked, chosen, missing
 from .surveyed import Options, Survey
@@ -106,10 +106,9 @@ def _forward(site: Site, connection: Connection, document: Document, asked: Aske
 def _verified(site: Site, connection: Connection, document: Document) -> int:
     """Compare both homes deeply, keep the verdict and return its number; raises Refused when they differ."""
     seen = _survey(site, connection, document)
-    report = compare_document(site, connection, seen)
-    counts = changes.counts(connection, document.name, tables_of(document))
-    keep(site, connection, Look(report, seen.digest, counts))
-    if report.differs or report.unverifiable:
+    look = look_once(site, connection, seen)
+    keep(site, connection, look)
+    if look.report.differs or look.report.unverifiable:
         raise Refused(
             f"{document.name} is not the same in file and table.",
             f"See `mediaos-migrate validate {document.name}`.",

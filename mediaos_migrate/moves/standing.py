@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..engines.sqlite import Connection, quoted, tables
+from ..evidence import DIFFERS, Evidence
 from ..journal import Journal
 from ..ledger import MISSING, PRESENT, Ledger
 from ..pack import Document
@@ -108,7 +109,7 @@ def missing(site: Site, connection: Connection, document: Document, asked: Asked
     if not stage.believes_table and not Proof(site, connection).holds(
         document.name, mirroring.digest_of(site, document)
     ):
-        found.append("no clean verdict holds: run `mediaos-migrate validate --record`")
+        found.append(_unproved(connection, document.name))
     if Journal(connection).debts().get(document.name) or document.name in Journal(connection).intents():
         found.append("its file is behind its table: run `mediaos-migrate mirror flush`")
     if stage.next.believes_table and not (site.pack.host_reads_database or asked.host_reads_database):
@@ -119,6 +120,14 @@ def missing(site: Site, connection: Connection, document: Document, asked: Asked
     if wait := _hours_left(ledger, document.name, stage, asked.policy):
         found.append(f"the policy `{asked.policy.name}` asks for {wait:.0f} more hours at `{stage}`")
     return found
+
+
+def _unproved(connection: Connection, name: str) -> str:
+    stands = Evidence(connection).last().get(name)
+    remedy = "run `mediaos-migrate validate --record`"
+    if stands and stands.verdict == DIFFERS:
+        return f"verdict {stands.id} found differences, and stands until a whole look finds none: {remedy}"
+    return f"no clean verdict holds: {remedy}"
 
 
 def _hours_left(ledger: Ledger, name: str, stage: Stage, chosen: Policy) -> float:

@@ -18,7 +18,7 @@ from ..errors import Damaged, NotSettled, Refused
 from ..evidence import Admitted
 from ..ledger import DAMAGED, MISSING, PRESENT, SKIPPED, Entry
 from ..pack import Document, Part
-from ..report import CAP, Anomaly
+from ..report import CAP, EVERY, SILENT, Anomaly, Progress
 from ..secrets import is_envelope, looks_sealed, secrets_in
 from ..site import Site, parts
 from ..stores.file import FileStore
@@ -30,14 +30,20 @@ PAUSE: Final = 0.05
 _KEPT: Final = ("size", "count", "unfit", "plain", "anomaly_count", "refers", "envelope")  # of a look, for the next one
 
 
-def survey(site: Site, options: Options, known: Mapping[str, Entry], memory: Memory | None = None) -> list[Survey]:
+def survey(
+    site: Site,
+    options: Options,
+    known: Mapping[str, Entry],
+    memory: Memory | None = None,
+    progress: Progress = SILENT,
+) -> list[Survey]:
     """Look at every document once, and again at those that did not stand still. Raises nothing of theirs.
 
     What `memory` says of the same bytes is taken for a look.
     """
     for name in (*options.skip, *options.accept_source):
         site.pack.document(name)
-    looker = _Looker(site, options, known, memory or Memory())
+    looker = _Looker(site, options, known, memory or Memory(), progress)
     waiting = list(site.pack.ordered())
     for look in range(LOOKS):
         looker.look(waiting)
@@ -81,7 +87,10 @@ def remember(seen: Survey, fingerprint: str) -> Admitted | None:
 class _Looker:
     """Looks at documents, each after those that its rules refer to."""
 
-    def __init__(self, site: Site, options: Options, known: Mapping[str, Entry], memory: Memory) -> None:
+    def __init__(
+        self, site: Site, options: Options, known: Mapping[str, Entry], memory: Memory, progress: Progress
+    ) -> None:
+        self._progress = progress
         self._site, self._options, self._known, self._memory = site, options, known, memory
         self.found: dict[str, Survey] = {}
         self._keys: dict[str, Hashes] = {}
@@ -155,7 +164,8 @@ class _Looker:
         for name in refers:
             if name in self.found and self.found[name].from_memory:  # its keys are needed
                 self.found[name] = self._read(self._site.pack.document(name), salvage=False)
-        seen = _Pass(self._site, document, self._keys, salvage=salvage).run()
+        self._progress.step("look", f"at {document.file}")
+        seen = _Pass(self._site, document, self._keys, salvage=salvage).run(self._progress)
         seen.refers = {name: self._state_of(name) for name in refers}
         return seen
 
@@ -169,9 +179,10 @@ class _Pass:
         self._store = FileStore(site.file(document), document, site.vault, salvage=salvage)
         self._inspectors = {name: Inspector(part, site.vault, keys) for name, part in parts(document).items()}
 
-    def run(self) -> Survey:
+    def run(self, progress: Progress) -> Survey:
+        """Look."""
         seen, store = Survey(self._document, PRESENT), self._store
-        self._first(seen)
+        self._first(seen, progress)
         if twice := store.names.twins():
             if not self._salvage:
                 refuse_twins(store.path, self._document, twice)
@@ -188,12 +199,15 @@ class _Pass:
             self._sum_again(seen)
         return seen
 
-    def _first(self, seen: Survey) -> None:
+    def _first(self, seen: Survey, progress: Progress) -> None:
+        size = self._store.path.stat().st_size
         hiding = {name: bool(part.hidden) for name, part in parts(self._document).items()}
         sums = seen.summaries = {name: Summary() for name in parts(self._document)}
         keys, twins, store = Hashes(), Hashes(), self._store
         self._keys[self._document.name] = keys
         for part, record in store.all():
+            if seen.count % EVERY == 0:
+                progress.at(record.stop, size)
             seen.count += 1
             sums[part].add(record)
             self._inspectors[part].first(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -95,8 +96,21 @@ def validate(site: Site, query: Query | None = None, progress: Progress = SILENT
             found = run.record(held.enter_context(site.writing()))
         else:
             found = run.look()
-        found.meanings = run.meanings()
+        found.meanings = meanings(site, found.documents)
         return found
+
+
+def meanings(site: Site, reports: Iterable[DocumentReport]) -> dict[str, dict[str, dict[str, str]]]:
+    """Say what the rules mean that some reports speak of, by document."""
+    return {report.document: _meanings(site.pack.document(report.document), report) for report in reports}
+
+
+def _meanings(document: Document, report: DocumentReport) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for rule in dict.fromkeys(anomaly.rule for anomaly in report.anomalies):
+        found[rule] = dict(zip(("means", "remedy"), meaning(document, rule), strict=True))
+    explains = (*BUILT_IN_EXPLANATIONS, *(each for part in document.parts for each in part.explains))
+    return found | {each.code: {"means": each.reason} for each in explains if each.code in report.explained}
 
 
 def _check(site: Site, query: Query) -> None:
@@ -144,18 +158,6 @@ class _Run:
     @property
     def _wanted(self) -> tuple[str, ...]:
         return self._query.documents or tuple(document.name for document in self._site.pack.ordered())
-
-    def meanings(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Say what the rules mean that the reports speak of, by document."""
-        return {report.document: self._meanings(report) for report in self._result.documents}
-
-    def _meanings(self, report: DocumentReport) -> dict[str, dict[str, str]]:
-        document = self._site.pack.document(report.document)
-        found: dict[str, dict[str, str]] = {}
-        for rule in dict.fromkeys(anomaly.rule for anomaly in report.anomalies):
-            found[rule] = dict(zip(("means", "remedy"), meaning(document, rule), strict=True))
-        explains = (*BUILT_IN_EXPLANATIONS, *(each for part in document.parts for each in part.explains))
-        return found | {each.code: {"means": each.reason} for each in explains if each.code in report.explained}
 
     def glance(self) -> Validation:
         """Look at digests only."""
@@ -205,7 +207,7 @@ class _Run:
         out |= done | set(self._site.pack.documents) - set(self._wanted)
         memory = self._proof.memory if self._result.resumed else Memory()
         options = Options(skip=frozenset(out), accept_source=self._query.accept_source)
-        surveys = survey(self._site, options, known, memory)
+        surveys = survey(self._site, options, known, memory, self._progress)
         preflight.refuse([seen for seen in surveys if not isinstance(seen.error, NotSettled)])
         preflight.key_report(self._site, surveys)
         if connection:
@@ -226,7 +228,7 @@ class _Run:
             note = "never imported: run `mediaos-migrate migrate`"
             return DocumentReport(seen.document.name, seen.document.file, UNCHECKED, tables, note=note)
         keys = keys_of(seen.document, self._query.keys)
-        found = look_until_still(self._site, seen, entry, keys or None)
+        found = look_until_still(self._site, seen, entry, keys or None, self._progress)
         if keys and found.report.compared + found.report.count("extra") < len(keys):
             self._refuse_unknown(seen, keys)
         if connection and found.report.state not in (SKIPPED, UNSETTLED):

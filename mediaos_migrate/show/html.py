@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 PAGE: Final = Path(__file__).with_name("page.html")
 LOOKS: Final = {0: "clean", 3: "differs"}  # of the verdict, by exit code
-MODES: Final = {"deep": "deep: every record in both homes", "quick": "quick: digests only, no record was read"}
+MODES: Final = {
+    "rehearsal": "rehearsal: every record in both homes, on a copy",
+    "deep": "deep: every record in both homes",
+    "quick": "quick: digests only, no record was read",
+}
 UNEXPLAINED: Final[tuple[Kind, ...]] = ("missing", "extra", "changed", "unverifiable")
 NOTHING: Final = "Nothing was validated"
 WHOLE: Final = "(the value itself)"
@@ -37,31 +41,35 @@ def validated(result: Validation, site: Site) -> Lines:
     title, look = verdict(result), LOOKS.get(result.exit_code, "unsure")
     totals: Counter[str] = Counter()
     for report in result.documents:
-        totals.update(_parts(report))
+        totals.update(parts(report))
     compared = sum(report.compared for report in result.documents if report.state not in NOT_COMPARED)
     told = f"{many(compared, 'record')} compared in {many(len(result.documents), 'document')} of {site.pack.name}."
-    broken = _e("p", f"These rules count as differences: {', '.join(result.broken)}.") if result.broken else None
-    header = _e("header", _e("h1", title, class_=look), _e("p", told, class_="soft"), _bar(totals), broken)
-    documents = [_document(report, result) for report in result.documents]
-    yield from _page(title, header, _e("main", *documents, _not_checked(result)), _footer(result, site))
+    broken = e("p", f"These rules count as differences: {', '.join(result.broken)}.") if result.broken else None
+    header = e("header", e("h1", title, class_=look), e("p", told, class_="soft"), bar(totals), broken)
+    documents = [document(report, result) for report in result.documents]
+    yield from page(title, header, e("main", *documents, not_checked(result)), footer(result, site))
 
 
 def failed(error: MigrateError) -> Lines:
     """Tell why there was no validation."""
-    body = [_e("p", error.message, class_="message"), _e("p", _e("strong", error.remedy)) if error.remedy else None]
+    body = [
+        e("p", error.message, class_="message"),
+        e("p", e("strong", error.remedy)) if error.remedy else None,
+    ]
     kind = f"{type(error).__name__}, exit code {error.exit_code}; mediaos-migrate {__version__}, {now()}"
-    header = _e("header", _e("h1", NOTHING, class_="unsure"), _e("p", kind, class_="soft"))
-    yield from _page(NOTHING, header, _e("section", *body))
+    header = e("header", e("h1", NOTHING, class_="unsure"), e("p", kind, class_="soft"))
+    yield from page(NOTHING, header, e("section", *body))
 
 
-def _document(report: DocumentReport, result: Validation) -> ET.Element:
+def document(report: DocumentReport, result: Validation) -> ET.Element:
+    """Draw one document: how much of it is equal, its past verdicts, and what differs."""
     word, look = _status(report)
-    heading = _e("h2", report.document, _e("small", report.file), _e("span", word, class_=f"badge {look}"))
+    heading = e("h2", report.document, e("small", report.file), e("span", word, class_=f"badge {look}"))
     trend = result.trend.get(report.document, [])
-    overview = _e("div", _bar(_parts(report)), _trend(trend) if trend else None, class_="overview")
-    note = _e("p", f"{report.note[:1].upper()}{report.note[1:]}.", class_="soft") if report.note else None
+    overview = e("div", bar(parts(report)), _trend(trend) if trend else None, class_="overview")
+    note = e("p", f"{report.note[:1].upper()}{report.note[1:]}.", class_="soft") if report.note else None
     found = [*_differences(report, result), *_anomalies(report, result)]
-    return _e("section", heading, overview, note, *found)
+    return e("section", heading, overview, note, *found)
 
 
 def _status(report: DocumentReport) -> tuple[str, str]:
@@ -72,7 +80,7 @@ def _status(report: DocumentReport) -> tuple[str, str]:
     return ("not all could be checked", "unsure") if report.unverifiable else ("equal", "clean")
 
 
-def _parts(report: DocumentReport) -> dict[str, int]:
+def parts(report: DocumentReport) -> dict[str, int]:
     """Take the records apart: how many are equal, explained, unexplained, quarantined; or that nobody looked."""
     if report.state in NOT_COMPARED:
         return {"unsure": report.compared} if report.compared else {}
@@ -81,20 +89,20 @@ def _parts(report: DocumentReport) -> dict[str, int]:
     return dict(zip(("equal", "explained", "unexplained", "quarantined"), counts, strict=True))
 
 
-def _bar(parts: Mapping[str, int]) -> ET.Element:
+def bar(parts: Mapping[str, int]) -> ET.Element:
     """Draw how many of each there are; what is in quarantine was compared too, and has its part of the bar."""
     drawn = {**parts, "equal": max(parts.get("equal", 0) - parts.get("quarantined", 0), 0)}
     total, at = sum(drawn.values()) or 1, 0.0
     widths = {part: max(100 * count / total, NARROW) for part, count in drawn.items() if count}
     named = {part: f"{count:,} {'not checked' if part == 'unsure' else part}" for part, count in parts.items()}
     words = named or {"none": "nothing to compare"}
-    svg = _e("svg", class_="bar", role="img", aria_label=", ".join(words.values()))
+    svg = e("svg", class_="bar", role="img", aria_label=", ".join(words.values()))
     for part, wide in widths.items():
         share = 100 * wide / sum(widths.values())
-        svg.append(_e("rect", class_=part, x=f"{at:.2f}%", width=f"{share:.2f}%", height="100%"))
+        svg.append(e("rect", class_=part, x=f"{at:.2f}%", width=f"{share:.2f}%", height="100%"))
         at += share
-    items = (_e("li", text, class_=part if parts.get(part) else f"{part} none") for part, text in words.items())
-    return _e("figure", svg, _e("ul", *items, class_="counts"))
+    items = (e("li", text, class_=part if parts.get(part) else f"{part} none") for part, text in words.items())
+    return e("figure", svg, e("ul", *items, class_="counts"))
 
 
 def _trend(verdicts: Sequence[Verdict]) -> ET.Element:
@@ -104,22 +112,22 @@ def _trend(verdicts: Sequence[Verdict]) -> ET.Element:
     clean_ones = sum(each.verdict == CLEAN for each in verdicts)
     told = f"{many(len(verdicts), 'verdict')}, {days}: {clean_ones:,} clean; the last: {verdicts[-1].verdict}"
     box = {"viewBox": f"0 0 {wide} {TALL}", "width": wide, "height": str(TALL)}
-    svg = _e("svg", class_="trend", role="img", aria_label=told, **box)
+    svg = e("svg", class_="trend", role="img", aria_label=told, **box)
     svg.extend(_column(number * COLUMN, past) for number, past in enumerate(verdicts))
-    return _e("figure", svg, _e("figcaption", told))
+    return e("figure", svg, e("figcaption", told))
 
 
 def _column(x: int, past: Verdict) -> ET.Element:
     counts = {name: int(past.report.get(name, 0)) for name in ("equal", "explained", "unexplained")}
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    column = _e("g", _e("title", f"{past.at}: {past.verdict} ({told})"))
+    column = e("g", e("title", f"{past.at}: {past.verdict} ({told})"))
     bad = "unsure" if past.verdict == UNVERIFIABLE else "unexplained"
     total, differing = max(sum(counts.values()), 1), counts["unexplained"] or int(past.verdict != CLEAN)
     # Each is drawn over the one before: what is bad stands at the top, as high as its share.
     shares = {"equal": total, "explained": counts["explained"] and counts["explained"] + differing, bad: differing}
     for look, count in ((look, count) for look, count in shares.items() if count):
         high = min(max(TALL * count / total, LEAST + LEAST * (look == "explained")), TALL)
-        column.append(_e("rect", class_=look, x=str(x), width=str(COLUMN - 2), height=f"{high:g}"))
+        column.append(e("rect", class_=look, x=str(x), width=str(COLUMN - 2), height=f"{high:g}"))
     return column
 
 
@@ -130,9 +138,9 @@ def _differences(report: DocumentReport, result: Validation) -> Iterator[ET.Elem
         if item.kind != "explained":
             yield _record(item, comparison)
     for comparison in report.comparisons:
-        yield from (_e("p", message) for rule, message in rest(comparison) if rule in UNEXPLAINED)
+        yield from (e("p", message) for rule, message in rest(comparison) if rule in UNEXPLAINED)
         if comparison.out_of_order:
-            yield _e("p", "The order differs, first at ", _e("code", short(spelled(comparison.out_of_order))), ".")
+            yield e("p", "The order differs, first at ", e("code", short(spelled(comparison.out_of_order))), ".")
     if report.explained:
         rows = [
             (rule, _meaning(report.document, rule, result), many(count, "record"))
@@ -140,20 +148,20 @@ def _differences(report: DocumentReport, result: Validation) -> Iterator[ET.Elem
         ]
         records = [_record(item, comparison) for comparison, item in kept if item.kind == "explained"]
         title = f"{many(sum(report.explained.values()), 'difference')} explained"
-        yield _e("details", _e("summary", title), _rules(rows), *records)
+        yield e("details", e("summary", title), _rules(rows), *records)
 
 
 def _record(item: Discrepancy, comparison: Comparison) -> ET.Element:
     """Set what both homes say of a record beside each other."""
-    heading = _e("h3", _e("code", short(spelled(item.key))), f" {SAID[item.kind]}")
+    heading = e("h3", e("code", short(spelled(item.key))), f" {SAID[item.kind]}")
     if item.shown == (None, None):
         told = ", ".join(f"{d.path} ({d.way})" for d in item.differences)
-        return _e("article", heading, _e("p", told, class_="soft"))
+        return e("article", heading, e("p", told, class_="soft"))
     there = {"missing": item.shown[:1], "extra": item.shown[1:]}.get(item.kind, item.shown)
     names = dict.fromkeys(name for side in there for name in _members(side))
     rows = [_row(name, item) for name in names]
     head = _headings("Member", f"File, line {item.line}" if item.line else "File", f"Table {comparison.table}")
-    return _e("article", heading, _e("table", head, _e("tbody", *rows), class_="sides"))
+    return e("article", heading, e("table", head, e("tbody", *rows), class_="sides"))
 
 
 def _members(side: Any) -> dict[str, Any]:
@@ -163,18 +171,18 @@ def _members(side: Any) -> dict[str, Any]:
 def _row(name: str, item: Discrepancy) -> ET.Element:
     found = [d for d in item.differences if name in (WHOLE, d.path) or d.path.startswith(f"{name}.")]
     looks = "differs explained" if found and all(d.rule for d in found) else "differs" if found else "same"
-    told = [_e("small", f"{d.path}: {d.way}".removeprefix(f"{name}: ") + f", {d.rule}" * bool(d.rule)) for d in found]
-    cells = [_e("td", _value(name, _members(side), found)) for side in item.shown]
-    return _e("tr", _e("th", name, *told, scope="row"), *cells, class_=looks)
+    told = [e("small", f"{d.path}: {d.way}".removeprefix(f"{name}: ") + f", {d.rule}" * bool(d.rule)) for d in found]
+    cells = [e("td", _value(name, _members(side), found)) for side in item.shown]
+    return e("tr", e("th", name, *told, scope="row"), *cells, class_=looks)
 
 
 def _value(name: str, side: dict[str, Any], found: Sequence[Difference]) -> ET.Element:
     if name not in side:
         # A long record is not shown as a whole: what is not named as absent may only be too long.
         absent = not found or any(d.path == name and d.way in ("absent-null", "secret") for d in found)
-        return _e("span", "absent" if absent else "not shown here", class_="absent")
+        return e("span", "absent" if absent else "not shown here", class_="absent")
     text = json.dumps(side[name], indent=2, ensure_ascii=False)
-    return _e("pre", _e("mark", text) if found else text)
+    return e("pre", e("mark", text) if found else text)
 
 
 def _anomalies(report: DocumentReport, result: Validation) -> Iterator[ET.Element]:
@@ -185,18 +193,23 @@ def _anomalies(report: DocumentReport, result: Validation) -> Iterator[ET.Elemen
     if groups:
         rows = [(rule, _meaning(report.document, rule, result), "\n".join(records)) for rule, records in groups.items()]
         title = f"Rules of the app that records break: {', '.join(groups)}"
-        told = _e("details", _e("summary", title), _rules(rows), _e("p", f"And {more:,} more.") if more > 0 else None)
+        told = e(
+            "details",
+            e("summary", title),
+            _rules(rows),
+            e("p", f"And {more:,} more.") if more > 0 else None,
+        )
         told.attrib |= {"open": "open"} if groups.keys() & set(result.broken) else {}
         yield told
 
 
 def _rules(rows: Sequence[tuple[str, str, str]]) -> ET.Element:
-    body = (_e("tr", _e("th", rule, scope="row"), _e("td", said), _e("td", _e("pre", who))) for rule, said, who in rows)
-    return _e("table", _headings("Rule", "Meaning", "Records"), _e("tbody", *body), class_="rules")
+    body = (e("tr", e("th", rule, scope="row"), e("td", said), e("td", e("pre", who))) for rule, said, who in rows)
+    return e("table", _headings("Rule", "Meaning", "Records"), e("tbody", *body), class_="rules")
 
 
 def _headings(*titles: str) -> ET.Element:
-    return _e("thead", _e("tr", *(_e("th", title, scope="col") for title in titles)))
+    return e("thead", e("tr", *(e("th", title, scope="col") for title in titles)))
 
 
 def _meaning(document: str, rule: str, result: Validation) -> str:
@@ -204,7 +217,7 @@ def _meaning(document: str, rule: str, result: Validation) -> str:
     return f"{said.get('means', '')} {said.get('remedy', '')}".strip()
 
 
-def _not_checked(result: Validation) -> ET.Element | None:
+def not_checked(result: Validation) -> ET.Element | None:
     """Name what was not checked, and why."""
     items = [f"{r.document}: {r.note or KINDS[r.state][1]}" for r in result.documents if r.state in NOT_COMPARED]
     items += [
@@ -213,23 +226,25 @@ def _not_checked(result: Validation) -> ET.Element | None:
         if r.unverifiable
     ]
     items += [f"{name}: not migrated, because the pack does not know it" for name in result.unmapped]
-    listed = _e("ul", *(_e("li", item) for item in items), class_="plain")
-    return _e("section", _e("h2", "Not checked"), listed) if items else None
+    listed = e("ul", *(e("li", item) for item in items), class_="plain")
+    return e("section", e("h2", "Not checked"), listed) if items else None
 
 
-def _footer(result: Validation, site: Site) -> ET.Element:
+def footer(result: Validation, site: Site) -> ET.Element:
+    """Say what was looked at, how and when."""
     told = {
         "Look": MODES.get(result.mode, result.mode) + (", went on after an interruption" if result.resumed else ""),
         "Data": place(site, ""),
         "Database": site.db.name,
         "Made": f"{now()} by mediaos-migrate {__version__}",
     }
-    pairs = (_e(tag, text) for pair in told.items() for tag, text in zip(("dt", "dd"), pair, strict=True))
-    return _e("footer", _e("dl", *pairs))
+    pairs = (e(tag, text) for pair in told.items() for tag, text in zip(("dt", "dd"), pair, strict=True))
+    return e("footer", e("dl", *pairs))
 
 
-def _page(title: str, *body: ET.Element | None) -> Lines:
-    whole = _e("body", *body)
+def page(title: str, *body: ET.Element | None) -> Lines:
+    """Spell a whole page."""
+    whole = e("body", *body)
     for block in whole.iter():
         if block.tag in BLOCKS:
             block.tail = f"{block.tail or ''}\n"
@@ -239,7 +254,7 @@ def _page(title: str, *body: ET.Element | None) -> Lines:
     yield from page.substitute(title=title, body=text).rstrip("\n").split("\n")
 
 
-def _e(tag: str, *content: str | ET.Element | None, **attributes: str) -> ET.Element:
+def e(tag: str, *content: str | ET.Element | None, **attributes: str) -> ET.Element:
     """Make an element; its text is escaped, and None is nothing."""
     made = ET.Element(tag, {name.rstrip("_").replace("_", "-"): clean(value) for name, value in attributes.items()})
     for each in content:

@@ -14,7 +14,7 @@ from .. import report
 SAFE: Final = "safe to interrupt"
 _EVERY: Final = 5.0  # seconds between two lines about one step
 # Steps that come once per document; elsewhere than on a terminal, one line stands for all of them.
-_EACH: Final = {"import": "import every document", "validate": "compare every document"}
+_EACH: Final = {"look": "look at every file", "import": "import every document", "validate": "compare every document"}
 
 
 class Narrator(report.Progress):
@@ -25,6 +25,7 @@ class Narrator(report.Progress):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._verb, self._text, self._said = "", "", 0.0
+        self._began = 0.0
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -40,7 +41,7 @@ class Narrator(report.Progress):
     def step(self, verb: str, what: str = "") -> None:
         """Say that a step begins."""
         before, self._verb = self._verb, verb
-        self._text = f"{verb} {what}".strip()
+        self._text, self._began = f"{verb} {what}".strip(), time.monotonic()
         if not self._bar:
             if verb != before:
                 self._say(f"{_EACH.get(verb, self._text)} …")
@@ -54,7 +55,8 @@ class Narrator(report.Progress):
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=done, total=total)
         elif time.monotonic() - self._said > _EVERY:
-            self._say(f"{self._text}: {done * 100 // max(total, 1)} %")
+            left = (time.monotonic() - self._began) * (total - done) / max(done, 1)
+            self._say(f"{self._text}: {done * 100 // max(total, 1)} %, about {left:.0f} s left")
 
     def _say(self, text: str) -> None:
         print(f"{text} ({SAFE})", file=sys.stderr)
