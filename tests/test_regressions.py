@@ -207,17 +207,17 @@ def test_a_scratch_folder_that_a_killed_run_left_is_swept(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", ["import_document", "compare_document"])
+@pytest.mark.parametrize("verb", ["import_document", "look_once"])
 @pytest.mark.parametrize("text", ["", '{"items": [{"id": "f0', None])
 def test_what_the_app_does_to_a_file_meanwhile_is_no_damage(data, monkeypatch, verb, text):
     films(data)
     real = getattr(migrating, verb)
 
-    def written_meanwhile(*arguments):
+    def written_meanwhile(*arguments, **named):
         (data / "library.json").unlink()
         if text is not None:
             (data / "library.json").write_text(text)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(migrating, verb, written_meanwhile)
     told = command("migrate", "--data", data, "--json")

@@ -21,20 +21,22 @@ def doubt(site: Site, seen: Survey, entry: Entry | None, references: int) -> Sus
     accepted yet, and how many records of other documents refer to it although it is empty.
     """
     if entry is not None and entry.state in (PRESENT, DAMAGED):
-        return None if entry.digest == seen.digest else _shrunk(seen, entry.count or 0)
+        return None if entry.digest == seen.digest else _shrunk(seen, entry.count or 0, references)
     if entry is not None and entry.state != SKIPPED:
         return None
     return _smaller(site, seen) or (_referred(seen, references) if seen.state != MISSING else None)
 
 
-def _shrunk(seen: Survey, had: int) -> Suspect | None:
+def _shrunk(seen: Survey, had: int, references: int) -> Suspect | None:
     has = seen.count if seen.salvage else seen.count + len(seen.rest)
     lost = has * 2 < had if had >= MANY else had and not has
     if not lost and not (seen.salvage and has < had):
         return None
     if seen.state == MISSING:
         return _suspect(seen, f"is gone, and had {had} records when it was last accepted", had=had, has=has)
-    return _suspect(seen, f"has {has} of the {had} records last accepted", had=had, has=has)
+    facts = {"had": had, "has": has} | ({"references": references} if references else {})
+    more = f", and {_refer(references)} to what it lacks" if references else ""
+    return _suspect(seen, f"has {has} of the {had} records last accepted{more}", **facts)
 
 
 def _smaller(site: Site, seen: Survey) -> Suspect | None:
@@ -50,8 +52,11 @@ def _smaller(site: Site, seen: Survey) -> Suspect | None:
 def _referred(seen: Survey, references: int) -> Suspect | None:
     if seen.count or not references:
         return None
-    records = "1 record of another file refers" if references == 1 else f"{references:,} records of other files refer"
-    return _suspect(seen, f"is empty, and yet {records} to it", references=references, has=0)
+    return _suspect(seen, f"is empty, and yet {_refer(references)} to it", references=references, has=0)
+
+
+def _refer(references: int) -> str:
+    return "1 record of another file refers" if references == 1 else f"{references:,} records of other files refer"
 
 
 def _suspect(seen: Survey, what: str, **facts: int) -> Suspect:
