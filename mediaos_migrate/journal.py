@@ -26,6 +26,15 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Debt:
+    """A change that a file lacks: of which record, `put` or `remove`, and the digest of what it was before."""
+
+    key: Key
+    op: str
+    base: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Debts:
     """How many changes a document's file lacks, and since when."""
 
@@ -39,12 +48,25 @@ class Journal:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    def owe(self, document: str, part: str, changes: Iterable[tuple[Key, str]]) -> None:
-        """Note changes (key, and `put` or `remove`) that the table has and the file has not."""
+    def owe(self, document: str, part: str, changes: Iterable[Debt]) -> None:
+        """Note changes that the table has and the file has not; what the file says of a record is noted once."""
+        debts = [(document, part, json.dumps(debt.key), debt) for debt in changes]
         self._db.executemany(
             f"INSERT INTO _mm_journal (document, part, key, op, at) VALUES (?, ?, ?, ?, {NOW})",
-            [(document, part, json.dumps(key), op) for key, op in changes],
+            [(*place, debt.op) for *place, debt in debts],
         )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO _mm_records (document, part, key, digest) VALUES (?, ?, ?, ?)",
+            [(*place, debt.base) for *place, debt in debts],
+        )
+
+    def bases(self, document: str) -> dict[tuple[str, Key], bytes | None]:
+        """Return what the file said, as last mirrored, of each record that the table has changed since.
+
+        By part and key, as a digest; None: it had no such record. It is the base of a three-way merge.
+        """
+        rows = self._db.execute("SELECT part, key, digest FROM _mm_records WHERE document = ?", (document,))
+        return {(part, tuple(json.loads(key))): digest for part, key, digest in rows}
 
     def position(self) -> int:
         """Return the number of the last debt that was ever noted, of whichever document."""
@@ -64,6 +86,11 @@ class Journal:
     def pay(self, document: str, upto: int) -> None:
         """Strike out the debts of a document up to a number."""
         self._db.execute("DELETE FROM _mm_journal WHERE document = ? AND seq <= ?", (document, upto))
+        self._db.execute(
+            "DELETE FROM _mm_records WHERE document = ?1 "
+            "AND (part, key) NOT IN (SELECT part, key FROM _mm_journal WHERE document = ?1)",
+            (document,),
+        )
 
     def intend(self, intent: Intent) -> None:
         """Write down that a file is about to be replaced."""

@@ -38,6 +38,8 @@ CREATE TABLE _mm_journal (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
   op TEXT NOT NULL, at TEXT NOT NULL);
 CREATE INDEX _mm_journal_document ON _mm_journal (document, seq);
+CREATE TABLE _mm_records (
+  document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL, digest BLOB, PRIMARY KEY (document, part, key));
 CREATE TABLE _mm_intents (
   document TEXT PRIMARY KEY, home TEXT NOT NULL, before TEXT, after TEXT NOT NULL, upto INTEGER NOT NULL,
   at TEXT NOT NULL);

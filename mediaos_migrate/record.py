@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .digest import of_key, of_record
 from .shapes import Element
 
 
@@ -21,6 +22,11 @@ class Record(NamedTuple):
     start: int = 0
     stop: int = 0
     unfit: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """128 bits over key and canonical value."""
+        return of_record(of_key(self.identity), self.value).to_bytes(16)
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -664,7 +664,13 @@ def test_a_rehearsal_leaves_a_page_with_what_was_proved_and_what_it_cost(site_fo
     report = tmp_path / "rehearsal.html"
     assert rehearse(site_folder, report).code == 0
     page = read_html(report.read_text(encoding="utf-8"))
-    for told in ("A migration can be run", "15 of 15", "Schema down and up again", "Step: import", "Memory at its peak"):
+    for told in (
+        "A migration can be run",
+        "15 of 15",
+        "Schema down and up again",
+        "Step: import",
+        "Memory at its peak",
+    ):
         assert told in page.text
     assert KEY not in page.text
 

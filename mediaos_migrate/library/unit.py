@@ -9,13 +9,14 @@ from typing import Any, Self
 from .. import crash, files
 from ..engines.sqlite import Connection, transaction
 from ..errors import MigrateError
-from ..journal import Intent, Journal
+from ..journal import Debt, Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger
 from ..moves import mirroring, placing
 from ..moves.exporting import Export
 from ..pack import Document
 from ..stages import Stage
 from ..stores.file import RECORDS
+from ..stores.table import TableStore
 from .changes import Change, apply, check
 from .host import Host
 
@@ -105,9 +106,9 @@ class Commit:
                     continue
                 stores = self._site.stores(connection, self._documents[name])
                 check(stores, self._changes[name])
-                apply(stores, self._changes[name])
                 if stage.mirrors:
-                    _owe(Journal(connection), name, self._changes[name])
+                    _owe(Journal(connection), stores, name, self._changes[name])
+                apply(stores, self._changes[name])
             for rewrite in rewrites:
                 if stages[rewrite.document.name].writes_both:
                     Journal(connection).intend(Intent(rewrite.document.name, "file", rewrite.before, rewrite.after, 0))
@@ -129,12 +130,15 @@ class Commit:
         crash.point("write.followed")
 
 
-def _owe(journal: Journal, document: str, changes: Iterable[Change]) -> None:
+def _owe(journal: Journal, stores: dict[str, TableStore], document: str, changes: Iterable[Change]) -> None:
+    """Note what the file will lack, with what the table says before: the file says the same as long as none is owed."""
     parts: dict[str, list[Change]] = {}
     for change in changes:
         parts.setdefault(change.part, []).append(change)
     for part, mine in parts.items():
-        journal.owe(document, part, [(change.key, change.op) for change in mine])
+        before = stores[part].get(list({change.key: None for change in mine}))
+        debts = [Debt(c.key, c.op, before[c.key].digest if c.key in before else None) for c in mine]
+        journal.owe(document, part, debts)
 
 
 class Rewrite:

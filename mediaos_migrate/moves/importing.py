@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -13,6 +13,7 @@ from ..documents.reader import Rest, part_of
 from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
 from ..errors import FileChanged, MigrateError, Refused
+from ..evidence import Evidence
 from ..ledger import MISSING, Entry, Ledger, Quarantined
 from ..mapping import key_of_column
 from ..record import Record
@@ -38,6 +39,7 @@ class _Tally:
     quarantined: int = 0
     deleted: list[Key] = field(default_factory=list)
     deleted_count: int = 0
+    ours: int = 0  # records of the file that the table has removed, less those that it has added
 
     def books(self) -> Books:
         """Close the books."""
@@ -52,15 +54,33 @@ class _Tally:
         )
 
 
-def import_document(site: Site, connection: Connection, survey: Survey, progress: Progress = SILENT) -> Books:
+Ours = Mapping[tuple[str, Key], bytes | None]  # by part and key, what the file said before the table changed it
+
+
+class Contradiction(MigrateError):
+    """File and table have both changed the same records since they were last equal."""
+
+    def __init__(self, document: str, keys: list[Key]) -> None:
+        super().__init__(
+            f"{document}: file and table both changed {', '.join(' / '.join(key) for key in keys[:CAP])}.", ""
+        )
+        self.keys = keys
+
+
+def import_document(
+    site: Site, connection: Connection, survey: Survey, progress: Progress = SILENT, ours: Ours | None = None
+) -> Books:
     """Make the tables of a document say what its file says; all of it or nothing.
 
-    Raises FileChanged when the file is another one than the survey saw, MigrateError when the books do not balance;
-    then nothing of the document was changed.
+    With `ours`, changes that the table has made since are kept, and what the file has changed is taken beside them;
+    raises Contradiction when both have changed a record. Raises FileChanged when the file is another one than the
+    survey saw, MigrateError when the books do not balance; then nothing of the document was changed.
     """
     try:
         with transaction(connection):
-            books = _Import(site, connection, survey, progress).run()
+            books = _Import(site, connection, survey, progress, ours or {}).run()
+            if ours is not None:
+                Evidence(connection).new_epoch()  # a foreign edit was accepted
             crash.point("import.written")
     except sqlite3.IntegrityError as error:
         raise MigrateError(
@@ -76,14 +96,15 @@ def refuse_strangers(site: Site, connection: Connection, survey: Survey) -> None
     if any(store.count() for store in site.stores(connection, survey.document).values()):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            _Import(site, connection, survey, SILENT).run()
+            _Import(site, connection, survey, SILENT, {}).run()
         finally:
             connection.execute("ROLLBACK")
 
 
 class _Import:
-    def __init__(self, site: Site, connection: Connection, survey: Survey, progress: Progress) -> None:
+    def __init__(self, site: Site, connection: Connection, survey: Survey, progress: Progress, ours: Ours) -> None:
         self._progress, self._connection = progress, connection
+        self._ours, self._met, self._torn = ours, set[tuple[str, Key]](), list[Key]()
         self._site, self._survey, self._document = site, survey, survey.document
         self._ledger = Ledger(connection)
         self._tables = site.stores(connection, survey.document)
@@ -111,9 +132,12 @@ class _Import:
             self._read()
         for name, store in self._tables.items():
             if not self._fresh[name]:
+                self._keep_ours(name, store)
                 self._remove_unseen(store)
             store.remove_strays(sharing_with(self._site, store))
             store.link()
+        if self._torn:
+            raise Contradiction(self._document.name, self._torn)
         self._close()
         return self._tally.books()
 
@@ -145,7 +169,11 @@ class _Import:
         for record in records:
             old = known.get(record.key) if not record.unfit else None
             placed = self._placed(name, record, old)
-            if record.unfit:
+            if record.key and (name, record.key) in self._ours and self._stands(name, record, old):
+                self._tally.unchanged += 1
+                self._tally.ours += old is None
+                moved += [(placed.position or 0, placed.key)] if old and placed.position != old.position else []
+            elif record.unfit:
                 self._quarantine(name, placed)
             elif old is None:
                 new.append(placed)
@@ -163,6 +191,23 @@ class _Import:
         self._tally.inserted += len(new)
         self._tally.updated += len(changed)
         crash.point("import.batch")
+
+    def _stands(self, name: str, record: Record, old: Record | None) -> bool:
+        """Tell whether the table's own change of a record stands against what the file says of it."""
+        self._met.add((name, record.key))
+        if not record.unfit and old is not None and same(record.value, old.value):
+            return False  # both say the same
+        if record.unfit or record.digest != self._ours[name, record.key]:
+            self._torn.append(record.key)
+        return True
+
+    def _keep_ours(self, name: str, store: TableStore) -> None:
+        """Keep records that the table has added; a changed one that the file has not is a contradiction."""
+        left = [key for part, key in self._ours if part == name and (part, key) not in self._met]
+        kept = list(store.get(left))
+        store.saw(kept)
+        self._tally.ours -= len(kept)
+        self._torn += [key for key in kept if self._ours[name, key] is not None]
 
     def _placed(self, name: str, record: Record, old: Record | None) -> Record:
         """Give a record its position: the one it has if that keeps the order, else the next."""
@@ -216,7 +261,7 @@ class _Import:
     def _close(self) -> None:
         books = self._tally.books()
         held = sum(store.count() for store in self._tables.values())
-        if not books.balanced or held != books.inserted + books.updated + books.unchanged:
+        if not books.balanced or held != books.inserted + books.updated + books.unchanged - self._tally.ours:
             raise MigrateError(
                 f"The books of {self._document.name} do not balance: {books.read} read, {books.inserted} inserted, "
                 f"{books.updated} updated, {books.unchanged} unchanged, {books.quarantined} quarantined, {held} held.",

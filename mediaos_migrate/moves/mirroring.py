@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from .. import crash, files
 from ..documents.style import Style
@@ -16,10 +16,11 @@ from ..pack import Document
 from ..site import Site
 from . import placing, preflight
 from .exporting import Export
-from .importing import import_document
+from .importing import Contradiction, import_document
 from .surveyed import Options, Survey
 from .surveying import survey
 
+FEW: Final = 5
 CONFLICTS: Final = "conflicts"  # in the state folder: copies of files that were not what we had left
 
 
@@ -129,7 +130,8 @@ def keep_copy(site: Site, document: Document) -> Path | None:
 def mirror(site: Site, connection: Connection, document: Document) -> Mirrored:
     """Write a document's file from its table, if it owes anything; the caller has seen that the table is believed.
 
-    Raises NeedsPerson when somebody else has changed the file since, and blocks the document until that is settled.
+    What somebody else has changed in the file since is taken into the table, record by record. Raises NeedsPerson
+    where both have changed the same record, and blocks the document until that is settled.
     """
     with site.holding(document.name):
         recover(site, connection, document)
@@ -140,7 +142,9 @@ def mirror(site: Site, connection: Connection, document: Document) -> Mirrored:
         if before == (entry.digest if entry else None) and owed is None:
             return Mirrored(document.name, 0, before)
         if entry and before != entry.digest and not _may_rebuild(site, document, before):
-            _block(site, connection, document)
+            before = _merge(site, connection, document)
+            if owed is None:
+                return Mirrored(document.name, 0, before)
         return _rewrite(site, connection, document, before, owed.count if owed else 0)
 
 
@@ -174,9 +178,24 @@ def _may_rebuild(site: Site, document: Document, digest: str | None) -> bool:
     return empty
 
 
-def _block(site: Site, connection: Connection, document: Document) -> None:
+def _merge(site: Site, connection: Connection, document: Document) -> str | None:
+    """Take a foreign edit of a mirror into the believed table, and return the file's digest."""
+    keep_copy(site, document)
+    seen = look_at(site, connection, document)
+    if seen.error:
+        raise seen.error
+    try:
+        import_document(site, connection, seen, ours=Journal(connection).bases(document.name))
+    except Contradiction as error:
+        _block(site, connection, document, error)
+    Ledger(connection).unblock(document.name)
+    return seen.digest
+
+
+def _block(site: Site, connection: Connection, document: Document, error: Contradiction) -> NoReturn:
     copy = keep_copy(site, document)
-    reason = f"{document.file} was changed by another program while the table was believed"
+    keys = ", ".join(" / ".join(key) for key in error.keys[:FEW]) + (" …" if len(error.keys) > FEW else "")
+    reason = f"{document.file} was changed by another program where the believed table was changed too ({keys})"
     with transaction(connection):
         Ledger(connection).block(document.name, reason)
     raise NeedsPerson(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .. import crash
 from ..engines.sqlite import Connection, transaction
 from ..errors import CouldNotCheck
-from ..journal import Journal
+from ..journal import Debt, Journal
 from ..ledger import DAMAGED, Ledger, Quarantined
 from ..mapping import Mapper, NoKey
 from ..pack import Document
@@ -69,7 +69,7 @@ def _requeue(site: Site, connection: Connection, document: Document, before: int
         for name, store in site.stores(connection, document).items():
             with transaction(connection):
                 taken = take(store, name)
-                Journal(connection).owe(document.name, name, [(key, "put") for key in taken])
+                Journal(connection).owe(document.name, name, [Debt(key, "put") for key in taken])
     if seen.error is None:
         keep(site, connection, look_once(site, connection, seen))
     return Requeued(document.name, before, ledger.held_counts().get(document.name, 0))

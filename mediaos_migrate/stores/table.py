@@ -286,7 +286,9 @@ class TableStore:
 
     def saw(self, keys: Sequence[Key]) -> None:
         """Note that a pass has seen these records."""
-        self.connection.executemany(f"INSERT INTO {self._seen} VALUES ({', '.join('?' * len(self.part.key))})", keys)
+        self.connection.executemany(
+            f"INSERT OR IGNORE INTO {self._seen} VALUES ({', '.join('?' * len(self.part.key))})", keys
+        )
 
     def unseen(self) -> Iterator[list[Key]]:
         """Find the records that the pass has not seen, some at a time; the caller removes them."""

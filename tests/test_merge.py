@@ -1,0 +1,109 @@
+"""While the table is believed, a foreign edit of its file is merged record by record, or blocks and loses nothing."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from inside import command
+
+from mediaos_migrate import Site
+from mediaos_migrate.errors import NeedsPerson
+
+KEYS = [f"k{n:02d}" for n in range(12)]
+EXTRA = ["x1", "x2"]  # keys that only come to be
+
+
+def film(key: str, title: str) -> dict[str, str]:
+    return {"id": key, "kind": "movie", "title": f"{title} {key}"}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("merge") / "data"
+    folder.mkdir()
+    items = [film(key, "base") for key in KEYS]
+    (folder / "library.json").write_text(json.dumps({"items": items}, indent=2), encoding="utf-8")
+    assert command("migrate", "--data", folder).code == 0
+    words = ["--to", "live", "--policy", "ci", "--host-reads-database"]
+    assert command("stage", "advance", "library", *words, "--data", folder).code == 0
+    return folder
+
+
+edits = st.dictionaries(
+    st.sampled_from(KEYS + EXTRA), st.sampled_from(["ours", "theirs", None]), min_size=1, max_size=4
+)
+
+
+def edited(edits: dict[str, str | None]) -> dict[str, str | None]:
+    """Return every key with its title (None: not there) after edits of the base."""
+    return dict.fromkeys(KEYS, "base") | dict.fromkeys(EXTRA) | edits
+
+
+def edit_file(folder: Path, wanted: dict[str, str | None]) -> None:
+    path = folder / "library.json"
+    items = {item["id"]: item for item in json.loads(path.read_text(encoding="utf-8"))["items"]}
+    for key, title in wanted.items():
+        items.pop(key, None) if title is None else items.update({key: film(key, title)})
+    path.write_text(json.dumps({"items": list(items.values())}, indent=4), encoding="utf-8")
+
+
+def edit_table(site: Site, wanted: dict[str, str | None]) -> None:
+    library = site.repository("library")
+    for key, title in wanted.items():
+        if title is not None:
+            library.put(film(key, title))
+        elif library.exists(key):
+            library.remove(key)
+
+
+def in_file(folder: Path) -> dict[str, str]:
+    items = json.loads((folder / "library.json").read_text(encoding="utf-8"))["items"]
+    return {item["id"]: item["title"] for item in items}
+
+
+def titles(state: dict[str, str | None]) -> dict[str, str]:
+    return {key: f"{title} {key}" for key, title in state.items() if title is not None}
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(ours=edits, theirs=edits)
+def test_a_merge_is_what_a_three_way_merge_of_each_record_gives(template, tmp_path_factory, ours, theirs):
+    folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("case") / "data"))
+    base, mine, other = edited({}), edited(ours), edited(theirs)
+    torn = [key for key in base if mine[key] != base[key] != other[key] != mine[key]]
+    with Site.open(folder) as site:
+        edit_table(site, ours)
+        edit_file(folder, theirs)
+        foreign = (folder / "library.json").read_bytes()
+        if torn:
+            with pytest.raises(NeedsPerson):
+                site.flush()
+        else:
+            site.flush()
+        found = {item["id"]: item["title"] for item in site.repository("library").list()}
+    if torn:
+        assert found == titles(mine)
+        assert (folder / "library.json").read_bytes() == foreign
+        assert command("repair", "--believe", "table", "--yes", "--data", folder).code == 0
+        assert in_file(folder) == titles(mine)
+    else:
+        merged = {key: mine[key] if mine[key] != base[key] else other[key] for key in base}
+        assert found == in_file(folder) == titles(merged)
+    assert command("validate", "--data", folder).code == 0
+
+
+def test_a_foreign_edit_keeps_a_copy_and_begins_a_new_epoch(template, tmp_path):
+    folder = Path(shutil.copytree(template, tmp_path / "data"))
+    before = command("evidence", "list", "library", "--data", folder, "--json").json["evidence"][-1]["epoch"]
+    edit_file(folder, {"k01": "theirs"})
+    foreign = (folder / "library.json").read_bytes()
+    with Site.open(folder) as site:
+        site.repository("library").put(film("k02", "ours"))
+        site.flush()
+    [copy] = (folder / ".mediaos-migrate" / "conflicts").iterdir()
+    assert copy.read_bytes() == foreign
+    assert command("validate", "--record", "--data", folder).code == 0
+    assert command("evidence", "list", "library", "--data", folder, "--json").json["evidence"][-1]["epoch"] > before
