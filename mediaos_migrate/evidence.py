@@ -101,6 +101,12 @@ class Evidence:
         sql = f"SELECT {_COLUMNS} FROM _mm_evidence WHERE document = ? ORDER BY id DESC LIMIT ?"
         return [_verdict(dict(row)) for row in reversed(self._db.execute(sql, (document, last)).fetchall())]
 
+    def clean_since(self, document: str, at: str) -> int:
+        """Count the clean verdicts on a document in the present epoch since a time."""
+        sql = "SELECT count(*) FROM _mm_evidence, _mm_site WHERE document = ? AND verdict = ? AND at >= ? "
+        row = self._db.execute(f"{sql} AND _mm_evidence.epoch = _mm_site.epoch", (document, CLEAN, at)).fetchone()
+        return int(row[0])
+
     def verdict(self, number: int) -> Verdict | None:
         """Return a verdict by its number."""
         row = self._db.execute(f"SELECT {_COLUMNS} FROM _mm_evidence WHERE id = ?", (number,)).fetchone()

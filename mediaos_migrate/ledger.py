@@ -6,8 +6,9 @@ import getpass
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from . import __version__
@@ -32,6 +33,12 @@ CREATE TABLE _mm_stages (
 CREATE TABLE _mm_stage_log (
   id INTEGER PRIMARY KEY, document TEXT NOT NULL, "from" TEXT NOT NULL, "to" TEXT NOT NULL, by TEXT NOT NULL,
   why TEXT NOT NULL, evidence INTEGER, at TEXT NOT NULL);
+CREATE TABLE _mm_held (
+  document TEXT PRIMARY KEY, by TEXT NOT NULL, why TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE _mm_archives (
+  document TEXT PRIMARY KEY, digest TEXT, backup TEXT, place TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE _mm_reads (
+  document TEXT NOT NULL, way TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (document, way));
 CREATE TABLE _mm_blocked (
   document TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE _mm_journal (
@@ -72,6 +79,7 @@ PRESENT: Final = "present"
 MISSING: Final = "missing"
 DAMAGED: Final = "damaged"  # taken as far as --salvage could take it
 SKIPPED: Final = "skipped"
+EQUAL: Final = "equal"  # of a read that was compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,34 @@ class Entry:
     envelope: str | None = None
     skipped: int = 0  # left out by the last migration
     imported_at: str | None = None
+    stage: Stage = Stage.OFF
+
+
+_ENTRIES: Final = (
+    "SELECT d.*, coalesce(s.stage, 'off') AS stage FROM _mm_documents d LEFT JOIN _mm_stages s USING (document)"
+)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(**{**dict(row), "stage": Stage(row["stage"])})
+
+
+class Place(StrEnum):
+    """What was done with a file that is believed no more."""
+
+    KEPT = "kept"
+    RETIRED = "retired"
+    FENCED = "fenced"  # a folder stands in its place
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What was left of a file: its digest then, the backup that holds it, and what stands in its place."""
+
+    document: str
+    digest: str | None
+    backup: str | None
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +207,11 @@ class Ledger:
 
     def document(self, name: str) -> Entry | None:
         """Return what is known of one document."""
-        row = self._db.execute("SELECT * FROM _mm_documents WHERE document = ?", (name,)).fetchone()
-        return Entry(**dict(row)) if row else None
+        return next((_entry(row) for row in self._db.execute(f"{_ENTRIES} WHERE d.document = ?", (name,))), None)
 
     def documents(self) -> dict[str, Entry]:
         """Return what is known of all documents."""
-        return {row["document"]: Entry(**dict(row)) for row in self._db.execute("SELECT * FROM _mm_documents")}
+        return {row["document"]: _entry(row) for row in self._db.execute(_ENTRIES)}
 
     def put_document(self, entry: Entry) -> None:
         """Remember a document as it was just imported."""
@@ -284,6 +319,7 @@ class Ledger:
             f"VALUES (?, ?, ?, ?, ?, ?, {NOW})",
             (document, before, stage, getpass.getuser(), why, evidence),
         )
+        self._db.execute("DELETE FROM _mm_reads WHERE document = ?", (document,))
 
     def stage_log(self, document: str) -> list[dict[str, Any]]:
         """Return the moves of a document from stage to stage, the oldest first."""
@@ -291,6 +327,48 @@ class Ledger:
             'SELECT "from", "to", by, why, evidence, at FROM _mm_stage_log WHERE document = ? ORDER BY id', (document,)
         )
         return [dict(row) for row in rows]
+
+    def reads(self, document: str) -> dict[str, int]:
+        """Return how many reads of a document were compared since it came to its stage: equal, and by way."""
+        rows = self._db.execute("SELECT way, count FROM _mm_reads WHERE document = ? ORDER BY way", (document,))
+        return dict(rows.fetchall())
+
+    def count_reads(self, document: str, counts: Mapping[str, int]) -> None:
+        """Add up compared reads: equal, and by way of difference."""
+        self._db.executemany(
+            "INSERT INTO _mm_reads (document, way, count) VALUES (?, ?, ?) "
+            "ON CONFLICT (document, way) DO UPDATE SET count = count + excluded.count",
+            [(document, way, count) for way, count in counts.items()],
+        )
+
+    def forgive_reads(self, document: str) -> None:
+        """Forget the reads that differed: a whole look has found both homes equal since."""
+        self._db.execute("DELETE FROM _mm_reads WHERE document = ? AND way != ?", (document, EQUAL))
+
+    def hold(self, document: str, why: str) -> None:
+        """Say that a document stays at its stage until a person lets it go."""
+        row = (document, getpass.getuser(), why)
+        self._db.execute(f"INSERT OR REPLACE INTO _mm_held (document, by, why, at) VALUES (?, ?, ?, {NOW})", row)
+
+    def let_go(self, document: str) -> None:
+        """Say that a document may move again."""
+        self._db.execute("DELETE FROM _mm_held WHERE document = ?", (document,))
+
+    def on_hold(self) -> dict[str, str]:
+        """Return who holds documents at their stages, since when and why."""
+        rows = self._db.execute("SELECT document, by, why, at FROM _mm_held")
+        return {name: f"{by} holds it since {at}" + (f": {why}" if why else "") for name, by, why, at in rows}
+
+    def archive(self, item: Archived) -> None:
+        """Note what was left of a file that is believed no more."""
+        row = (item.document, item.digest, item.backup, item.place)
+        self._db.execute(f"INSERT OR REPLACE INTO _mm_archives VALUES (?, ?, ?, ?, {NOW})", row)
+
+    def archived(self, document: str) -> Archived | None:
+        """Return what was left of a file that is believed no more."""
+        sql = "SELECT document, digest, backup, place FROM _mm_archives WHERE document = ?"
+        row = self._db.execute(sql, (document,)).fetchone()
+        return Archived(row[0], row[1], row[2], Place(row[3])) if row else None
 
     def block(self, document: str, reason: str) -> None:
         """Say that a person must settle something before a document's homes are brought together again."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CouldNotCheck
+from ..ledger import Place
 from ..report import DocumentReport
 from ..show import staged
 from ..site import Site
@@ -30,6 +31,10 @@ Documents = Annotated[
 To = Annotated[Stage | None, option("--to", metavar="STAGE", help="The stage to go to. [default: one step]")]
 PolicyOption = Annotated[
     str, option("--policy", metavar="NAME", help="How long a stage lasts: home, ci, or a TOML file. [default: home]")
+]
+Hold = Annotated[
+    bool | None,
+    option("--hold/--no-hold", help="From now on keep these documents where they are, or let them go again."),
 ]
 HostReads = Annotated[
     bool, option("--host-reads-database", help="Say that the app reads the database, though its pack says no.")
@@ -89,6 +94,10 @@ def advance(
     retire_files: Annotated[
         bool, option("--retire-files", help="At `complete`, put the files away; a copy stays among the backups.")
     ] = False,
+    fence: Annotated[
+        bool, option("--fence", help="The same, with a folder in each file's place: no old program can write it again.")
+    ] = False,
+    hold: Hold = None,
     why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the move.")] = "",
     data: Data = DATA,
     db: Db = None,
@@ -104,7 +113,8 @@ def advance(
     from ..moves.policy import policy as chosen
 
     def act() -> Answer:
-        asked = standing.Asked(chosen(policy), host_reads_database, retire_files, why)
+        place = Place.FENCED if fence else Place.RETIRED if retire_files else Place.KEPT
+        asked = standing.Asked(chosen(policy), host_reads_database, place, why, hold)
         with narrator(json) as progress:
             result = staging.advance(Site.open(data, db, app, key_file), documents or [], to, asked, progress)
         return Answer(staged.steps(result), staged.stepped(result))
@@ -116,6 +126,7 @@ def retreat(
     documents: Documents = None,
     *,
     to: To = None,
+    hold: Hold = None,
     why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the move.")] = "",
     data: Data = DATA,
     db: Db = None,
@@ -124,11 +135,12 @@ def retreat(
     json: Json = False,
 ) -> Said:
     """Move documents one step back; what was believed in the table is in the files first, and proved."""
-    from ..moves import staging
+    from ..moves import staging, standing
 
     def act() -> Answer:
+        asked = standing.Asked(why=why, hold=hold)
         with narrator(json) as progress:
-            result = staging.retreat(Site.open(data, db, app, key_file), documents or [], to, why, progress)
+            result = staging.retreat(Site.open(data, db, app, key_file), documents or [], to, asked, progress)
         return Answer(staged.steps(result), staged.stepped(result))
 
     return answer("stage retreat", json, act)

@@ -16,6 +16,8 @@ from .view import FileView
 class Host(site.Site, ABC):
     """A site that keeps connections and views, and hears what was written."""
 
+    shadow: Any
+
     @abstractmethod
     def connection(self) -> Connection | None:
         """Return this thread's connection to the database, None as long as there is no database."""

@@ -17,11 +17,14 @@ from ..values import of_python, to_python
 from .changes import ADD, PUT, REMOVE, UPDATE, Change, keyed
 from .host import Host
 from .query import Query, Where
+from .shadow import Read
 
 Value = Any
 Id = str | tuple[str, ...]
 Values = list[Value]
 Items = list[tuple[Id, Value]]
+
+SAMPLED = 5  # records of a list that are compared with the other home
 
 
 class Repository:
@@ -35,6 +38,7 @@ class Repository:
         """Return a record, or None when there is none."""
         with self._store() as store:
             found = store.get([_key(key)]).get(_key(key))
+        self._saw((_key(key),))
         return None if found is None else to_python(found.value)
 
     def exists(self, key: Id) -> bool:
@@ -59,8 +63,11 @@ class Repository:
         A filter names members: `{"kind": "movie", "year": (">=", 1990), "quality": ("in", ["1080p", "2160p"])}`. Order
         is the file's, or that of a member, `-year` for downward. Raises UsageError for what cannot be asked.
         """
+        question = (where, order_by, limit, None if after is None else _key(after))
         with self._store() as store:
-            return _values(Query(store).page(where, order_by, limit, None if after is None else _key(after)))
+            found = Query(store).page(*question)
+        self._saw(tuple(record.key for record in found[:SAMPLED]), question)
+        return _values(found)
 
     def items(self) -> Items:
         """Return all records with their keys, in the order of the file."""
@@ -104,6 +111,9 @@ class Repository:
         else:
             with self._site.unit_of_work() as unit:
                 unit.add(change)
+
+    def _saw(self, keys: tuple[Key, ...], question: tuple[Any, ...] | None = None) -> None:
+        self._site.shadow.saw(Read(self._document, self._part, keys, question))
 
     @contextmanager
     def _store(self) -> Iterator[TableStore]:

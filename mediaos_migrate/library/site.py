@@ -18,6 +18,7 @@ from ..stores.file import RECORDS
 from .host import Host
 from .mirror import Mirror
 from .repository import Repository
+from .shadow import Shadow
 from .unit import UnitOfWork
 from .view import FileView
 
@@ -41,6 +42,7 @@ class Site(Host):
         self._opened: list[Connection] = []
         self._process = os.getpid()
         self._mirror = Mirror(self)
+        self.shadow = Shadow(self)
         self.last_failure: str | None = None
 
     def __exit__(self, *_: object) -> None:
@@ -60,7 +62,7 @@ class Site(Host):
             return None
         if os.getpid() != self._process:  # a connection must not be used in a forked process, nor closed there
             self._mine, self._opened, self._process = threading.local(), [], os.getpid()
-            self._mirror = Mirror(self)
+            self._mirror, self.shadow = Mirror(self), Shadow(self, self.shadow.rate)
         found: Connection | None = getattr(self._mine, "connection", None)
         if found is None:
             found = sqlite.open_database(self.db, self.owner)
@@ -98,6 +100,7 @@ class Site(Host):
 
     def close(self) -> None:
         """Pay the debts of this process, and close its connections."""
+        self.shadow.stop()
         self._mirror.stop()
         with self._lock:
             opened, self._opened = self._opened, []

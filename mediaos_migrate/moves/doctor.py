@@ -58,7 +58,7 @@ def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagn
     except MigrateError as error:
         findings.append(_error(str(site.db), error))
     try:
-        preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
+        preflight.check_folder(site, accept=options.accept_data, accepted=known.folders, complete=known.complete)
     except MigrateError as error:
         findings.append(_error(str(site.data), error))
     surveys = survey(site, options, known.documents, progress=progress)
@@ -130,7 +130,7 @@ def _place_findings(site: Site) -> Iterator[Finding]:
         else "This SQLite has a rare bug when two programs write at one instant (fixed in 3.51.3).",
     )
     loose = [
-        d.file for d in site.pack.documents.values() if site.file(d).exists() and site.file(d).stat().st_mode & 0o004
+        d.file for d in site.pack.documents.values() if site.file(d).is_file() and site.file(d).stat().st_mode & 0o004
     ]
     holding = [f for f in loose if any(p.hidden for d in site.pack.documents.values() if d.file == f for p in d.parts)]
     for name in holding:

@@ -15,8 +15,10 @@ from ..ledger import SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
 from ..secrets import PLAIN
 from ..site import Site, parts, tables_of
+from ..stages import Stage
 from ..stores import changes
 from . import preflight, room, schema
+from .comparing import compare_document
 from .importing import import_document, refuse_strangers
 from .looks import LOOKS, look_once
 from .proving import Proof, admit, keep
@@ -116,7 +118,7 @@ def look(site: Site, options: Options, result: Migration, progress: Progress = S
     if not site.db.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {site.db.parent}.", "Make it, or name another place with --db.")
     known = remembered(site)
-    others = preflight.check_folder(site, accept=options.accept_data, accepted=known.folders)
+    others = preflight.check_folder(site, accept=options.accept_data, accepted=known.folders, complete=known.complete)
     result.other_folders = [str(folder) for folder in others]
     result.unmapped = site.unmapped()
     surveys = survey(site, options, known.documents, known.memory, progress)
@@ -139,6 +141,11 @@ class Known:
     documents: dict[str, Entry] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)  # other data folders that are left aside
     memory: Memory = field(default_factory=Memory)
+
+    @property
+    def complete(self) -> bool:
+        """Whether some table alone is believed."""
+        return any(entry.stage is Stage.COMPLETE for entry in self.documents.values())
 
 
 def remembered(site: Site) -> Known:
@@ -163,6 +170,8 @@ def _remembered(site: Site) -> Known:
 
 def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:
     entry = known.get(seen.document.name)
+    if seen.state == Stage.COMPLETE:
+        return False
     return entry is None or entry.digest != seen.digest or entry.state != seen.state
 
 
@@ -202,7 +211,7 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
             progress.step("import", seen.document.file)
             result.books[name] = import_document(site, connection, seen, progress)
         else:
-            held = ledger.held_counts().get(name, 0)
+            held = ledger.held_counts().get(name, 0) if seen.state != Stage.COMPLETE else 0
             read = seen.count + len(seen.rest)
             result.books[name] = Books(read, unchanged=read - held, quarantined=held)
     _link(site, connection, surveys)
@@ -242,6 +251,9 @@ def _validate(site: Site, connection: Connection, surveys: list[Survey], result:
         name = seen.document.name
         if seen.from_memory and not result.books[name].changed and proof.holds(name, seen.digest):
             result.documents.append(_as_proved(proof, seen, result.books[name]))
+            continue
+        if seen.state == Stage.COMPLETE:
+            result.documents.append(compare_document(site, connection, seen))
             continue
         look = look_once(site, connection, seen, progress=progress)
         believed = Ledger(connection).stage(name).believes_table

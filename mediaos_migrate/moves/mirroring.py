@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -14,6 +14,7 @@ from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..site import Site
+from ..stages import Stage
 from . import placing, preflight
 from .exporting import Export
 from .importing import Contradiction, import_document
@@ -105,9 +106,10 @@ def ingest(site: Site, connection: Connection, document: Document) -> None:
 
 
 def look_at(site: Site, connection: Connection, document: Document) -> Survey:
-    """Survey one document alone."""
+    """Survey one document alone, whatever its stage."""
     others = frozenset(name for name in site.pack.documents if name != document.name)
-    surveys = survey(site, Options(skip=others), Ledger(connection).documents())
+    known = {name: replace(entry, stage=Stage.OFF) for name, entry in Ledger(connection).documents().items()}
+    surveys = survey(site, Options(skip=others), known)
     preflight.key_report(site, surveys)
     if site.vault.has_key:
         preflight.seal_with_one_key(site, connection)

@@ -14,14 +14,16 @@ from ..site import Site
 from .surveyed import Survey
 
 
-def check_folder(site: Site, *, accept: bool, accepted: Iterable[str] = ()) -> list[Path]:
+def check_folder(site: Site, *, accept: bool, accepted: Iterable[str] = (), complete: bool = False) -> list[Path]:
     """Make sure that the data folder is the one that is meant; return other folders that hold data.
+
+    `complete`: some tables alone are believed, so that no file need be there.
 
     Raises NoData or SeveralFolders, naming every candidate.
     """
     others = site.other_folders()
     app = site.pack.name
-    if not site.holds_data():
+    if not site.holds_data() and not complete:
         if others:
             names = " and ".join(map(str, others))
             raise SeveralFolders(

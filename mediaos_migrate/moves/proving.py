@@ -146,6 +146,8 @@ def keep(site: Site, connection: Connection, look: Look, run: str | None = None)
         found=_found(report),
     )
     Evidence(connection).record(verdict, summaries)
+    if word == CLEAN:
+        Ledger(connection).forgive_reads(report.document)
 
 
 def _found(report: DocumentReport) -> list[dict[str, Any]]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .. import backup, crash
 from ..engines.sqlite import Connection, transaction
 from ..errors import CouldNotCheck, MigrateError
 from ..evidence import Evidence
 from ..journal import Journal
-from ..ledger import Ledger
+from ..ledger import Ledger, Place
 from ..pack import Document
 from ..report import SILENT, DocumentReport, Progress
 from ..site import Site
-from ..stages import Home
-from . import mirroring
+from ..stages import Home, Stage
+from . import completing, mirroring
 from .comparing import compare_document
 from .importing import import_document
 from .looks import look_once
@@ -78,11 +78,15 @@ def _look(
     """Survey one document and compare it; no report when there is nothing to settle."""
     others = frozenset(name for name in site.pack.documents if name != document.name)
     options = Options(skip=others, accept_source=accepted & {document.name})
-    surveys = survey(site, options, Ledger(connection).documents())
+    known = {name: replace(entry, stage=Stage.OFF) for name, entry in Ledger(connection).documents().items()}
+    surveys = survey(site, options, known)
     seen = next(each for each in surveys if each.document.name == document.name)
     if seen.error:
         return seen, DocumentReport(document.name, document.file, seen.state, note=seen.error.message)
-    report = compare_document(site, connection, seen)
+    complete = Ledger(connection).stage(document.name) is Stage.COMPLETE
+    report = (completing.look(site, connection, document).report if complete else None) or compare_document(
+        site, connection, seen
+    )
     behind = document.name in Ledger(connection).blocked() or document.name in Journal(connection).debts()
     return seen, report if report.differs or report.unverifiable or behind else None
 
@@ -106,8 +110,11 @@ def _settle(site: Site, connection: Connection, document: Document, seen: Survey
             journal.close(document.name)
             if Ledger(connection).stage(document.name).believes_table:
                 Evidence(connection).new_epoch()  # a foreign edit was accepted
+    ledger = Ledger(connection)
+    if ledger.stage(document.name) is Stage.COMPLETE:
+        ledger.archive(completing.archive(site, document, Place.KEPT))
     with transaction(connection):
-        Ledger(connection).unblock(document.name)
+        ledger.unblock(document.name)
 
 
 def _verify(site: Site, connection: Connection, document: Document) -> DocumentReport:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from .. import backup, crash, files, marker, scratch
+from .. import crash, marker
 from ..engines.sqlite import Connection, transaction
 from ..errors import CouldNotCheck, Refused
 from ..evidence import Evidence
@@ -16,14 +16,11 @@ from ..report import SILENT, Progress
 from ..site import Site
 from ..stages import Stage
 from ..stores import search
-from . import mirroring
-from .comparing import compare_document
-from .exporting import Export
+from . import completing, mirroring
 from .looks import look_once
 from .proving import keep
 from .standing import Asked, chosen, missing
-from .surveyed import Options, Survey
-from .surveying import survey
+from .surveyed import Survey
 
 ORDER: Final = list(Stage)
 
@@ -52,13 +49,27 @@ def advance(
     done: list[Step] = []
     with site.locked(wait=10), site.writing() as connection:
         _check(site, connection)
-        for document in chosen(site, names):
+        for document in _free(Ledger(connection), chosen(site, names), asked, named=bool(names)):
             while _goes_on(
                 Ledger(connection).stage(document.name), to, already=any(s.document == document.name for s in done)
             ):
                 progress.step("advance", document.file)
                 done.append(_forward(site, connection, document, asked))
+            _hold(Ledger(connection), document, asked.hold, asked.why)
     return done
+
+
+def _free(ledger: Ledger, documents: list[Document], asked: Asked, *, named: bool) -> list[Document]:
+    """Leave out documents that are on hold, unless they are named: then `missing` says who holds them."""
+    held = ledger.on_hold()
+    return [d for d in documents if d.name not in held or named or asked.hold is False]
+
+
+def _hold(ledger: Ledger, document: Document, hold: bool | None, why: str) -> None:  # noqa: FBT001  yes, no or as it was
+    if hold:
+        ledger.hold(document.name, why)
+    elif hold is False:
+        ledger.let_go(document.name)
 
 
 def _goes_on(stage: Stage, to: Stage | None, *, already: bool) -> bool:
@@ -97,7 +108,7 @@ def _forward(site: Site, connection: Connection, document: Document, asked: Aske
         if after.believes_table:
             _prove_way_back(site, connection, document)
         if after is Stage.COMPLETE:
-            _archive(site, document, retire=asked.retire_files)
+            ledger.archive(completing.archive(site, document, asked.files))
         crash.point("stage.proved")
         _flip(site, connection, document, after, Why(asked.why or "on evidence", verdict))
     return Step(document.name, stage, after)
@@ -125,36 +136,13 @@ def _survey(site: Site, connection: Connection, document: Document) -> Survey:
 
 
 def _prove_way_back(site: Site, connection: Connection, document: Document) -> None:
-    """Write the file from the table into scratch, read it by the app's own rules, and compare it with the table."""
-    with scratch.folder("proof") as folder:
-        export = Export(site, connection, document)
-        export.check_key()
-        if export.absent:
-            return
-        written = export.run(folder)
-        if written.digest is None:
-            return
-        there = Site(folder, site.db, site.pack, site.vault)
-        others = frozenset(name for name in site.pack.documents if name != document.name)
-        [seen] = [s for s in survey(there, Options(skip=others), {}) if s.document.name == document.name]
-        report = None if seen.error else compare_document(there, connection, replace(seen, envelope=None))
-        if report is None or report.differs or report.unverifiable:
-            raise Refused(
-                f"The way back of {document.name} is not proved: the file made from the table says something else.",
-                "Please report this; nothing was changed.",
-                document=document.name,
-            )
-
-
-def _archive(site: Site, document: Document, *, retire: bool) -> None:
-    """Keep the files as they are when they are believed no more; put them away only if that is asked for."""
-    path = site.file(document)
-    if not path.is_file():
-        return
-    backup.take(site, {document.file: files.digest(path)}, f"complete-{document.name}")
-    if retire:
-        path.unlink()
-        files.sync_folder(path.parent)
+    report = completing.way_back(site, connection, document)
+    if report and (report.differs or report.unverifiable):
+        raise Refused(
+            f"The way back of {document.name} is not proved: the file made from the table says something else.",
+            "Please report this; nothing was changed.",
+            document=document.name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +166,17 @@ def _flip(site: Site, connection: Connection, document: Document, stage: Stage, 
 
 
 def retreat(
-    site: Site, names: Sequence[str] = (), to: Stage | None = None, why: str = "", progress: Progress = SILENT
+    site: Site,
+    names: Sequence[str] = (),
+    to: Stage | None = None,
+    asked: Asked | None = None,
+    progress: Progress = SILENT,
 ) -> list[Step]:
     """Move documents back, one step or to a stage, in the reverse order of their needs.
 
     Where the table was believed, the file is written from it and proved equal first.
     """
+    asked = asked or Asked()
     done: list[Step] = []
     with site.locked(wait=10), site.writing() as connection:
         _check(site, connection)
@@ -205,14 +198,17 @@ def retreat(
             if stage.believes_table:
                 _back_to_files(site, connection, document, stage)
             crash.point("stage.proved")
-            _flip(site, connection, document, target, Why(why or "taken back"))
+            _flip(site, connection, document, target, Why(asked.why or "taken back"))
             done.append(Step(document.name, stage, target))
+        for document in chosen(site, names):
+            _hold(Ledger(connection), document, asked.hold, asked.why)
     return done
 
 
 def _back_to_files(site: Site, connection: Connection, document: Document, stage: Stage) -> None:
     """Make the file say what the table says, and prove it."""
     if stage is Stage.COMPLETE:
+        completing.reopen(site, document)
         mirroring.rebuild(site, connection, document)
     else:
         mirroring.mirror(site, connection, document)

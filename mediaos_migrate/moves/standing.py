@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from ..engines.sqlite import Connection, quoted, tables
 from ..evidence import DIFFERS, Evidence
 from ..journal import Journal
-from ..ledger import MISSING, PRESENT, Ledger
+from ..ledger import EQUAL, MISSING, PRESENT, Ledger, Place
 from ..pack import Document
 from ..site import Site, tables_of
 from ..stages import Stage
@@ -25,8 +25,9 @@ class Asked:
 
     policy: Policy = PRESETS["home"]
     host_reads_database: bool = False
-    retire_files: bool = False
+    files: Place = Place.KEPT  # what is done with them at `complete`
     why: str = ""
+    hold: bool | None = None  # whether documents stay where they are from now on; None: as it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Standing:
     missing: tuple[str, ...]
     debts: int
     blocked: str | None = None
+    held: str | None = None
+    reads: dict[str, int] = field(default_factory=dict)  # compared with the other home: equal, and by way of difference
     log: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -90,6 +93,8 @@ def _standing(site: Site, connection: Connection, document: Document, asked: Ask
         tuple(missing(site, connection, document, asked)),
         owed.count if owed else 0,
         ledger.blocked().get(document.name),
+        ledger.on_hold().get(document.name),
+        ledger.reads(document.name),
         tuple(log),
     )
 
@@ -104,6 +109,8 @@ def missing(site: Site, connection: Connection, document: Document, asked: Asked
     entry = ledger.document(document.name)
     if entry is None or entry.state not in (PRESENT, MISSING):
         found.append(f"it was not imported whole ({entry.state if entry else 'never'}): run `mediaos-migrate migrate`")
+    if (held := ledger.on_hold().get(document.name)) and asked.hold is not False:
+        found.append(f"{held}; --no-hold lets it go")
     if reason := ledger.blocked().get(document.name):
         found.append(f"it is blocked: {reason}")
     if not stage.believes_table and not Proof(site, connection).holds(
@@ -117,8 +124,25 @@ def missing(site: Site, connection: Connection, document: Document, asked: Asked
     found += [
         f"{name} is still at `{ledger.stage(name)}`" for name in document.after if ledger.stage(name).before(stage.next)
     ]
-    if wait := _hours_left(ledger, document.name, stage, asked.policy):
-        found.append(f"the policy `{asked.policy.name}` asks for {wait:.0f} more hours at `{stage}`")
+    return found + _asked_of(connection, document.name, stage, asked.policy)
+
+
+def _asked_of(connection: Connection, name: str, stage: Stage, chosen: Policy) -> list[str]:
+    """Say what a policy still asks of a document: time, clean looks, compared reads."""
+    ledger, found = Ledger(connection), []
+    asks = f"the policy `{chosen.name}` asks for"
+    if wait := _hours_left(ledger, name, stage, chosen):
+        found.append(f"{asks} {wait:.0f} more hours at `{stage}`")
+    log = ledger.stage_log(name)
+    looks = Evidence(connection).clean_since(name, log[-1]["at"] if log else "")
+    if (wanted := chosen.looks.get(stage, 0)) > looks:
+        found.append(f"{asks} {wanted} clean verdicts at `{stage}`, and there are {looks}")
+    reads = ledger.reads(name)
+    if (wanted := chosen.reads.get(stage, 0)) > reads.get(EQUAL, 0):
+        found.append(f"{asks} {wanted:,} compared reads at `{stage}`, and there were {reads.get(EQUAL, 0):,}")
+    if differing := {way: count for way, count in reads.items() if way != EQUAL}:
+        told = ", ".join(f"{count:,} by {way}" for way, count in differing.items())
+        found.append(f"reads differed between the homes ({told}): run `mediaos-migrate validate {name} --record`")
     return found
 
 

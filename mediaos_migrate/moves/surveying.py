@@ -21,6 +21,7 @@ from ..pack import Document, Part
 from ..report import CAP, EVERY, SILENT, Anomaly, Progress
 from ..secrets import is_envelope, looks_sealed, secrets_in
 from ..site import Site, parts
+from ..stages import Stage
 from ..stores.file import FileStore
 from . import plausible
 from .surveyed import Options, Survey
@@ -103,7 +104,7 @@ class _Looker:
     def moved(self, document: Document, pause: float) -> bool:
         """Tell whether a file is another one than a moment ago."""
         path, seen = self._site.file(document), self.found[document.name]
-        if seen.state == SKIPPED or seen.from_memory:
+        if seen.state in (SKIPPED, Stage.COMPLETE) or seen.from_memory:
             return False
         time.sleep(pause)
         if not path.exists():
@@ -128,8 +129,9 @@ class _Looker:
     def _look(self, document: Document) -> Survey:
         path, entry = self._site.file(document), self._known.get(document.name)
         self._keys.pop(document.name, None)  # what refers to a file that is not read cannot be doubted
-        if document.name in self._options.skip:
-            return Survey(document, SKIPPED)
+        complete = entry is not None and entry.stage is Stage.COMPLETE
+        if complete or document.name in self._options.skip:
+            return Survey(document, Stage.COMPLETE if complete else SKIPPED)
         if not path.exists():
             self._keys[document.name] = Hashes()
             return Survey(document, MISSING)

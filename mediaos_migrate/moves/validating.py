@@ -20,7 +20,8 @@ from ..ledger import SKIPPED
 from ..pack import Document
 from ..report import SILENT, DocumentReport, Key, Progress
 from ..site import Site
-from . import preflight
+from ..stages import Stage
+from . import completing, preflight
 from .looks import UNSETTLED, look_until_still
 from .proving import UNCHECKED, Proof, admit, keep
 from .showing import show_record
@@ -184,10 +185,22 @@ class _Run:
             name = seen.document.name
             if name in done:
                 self._result.documents.append(done[name])
+            elif name in self._wanted and seen.state == Stage.COMPLETE:
+                self._result.documents.append(self._look_back(seen.document, connection, run))
             elif name in self._wanted:
                 self._progress.step("validate", seen.document.file)
                 self._result.documents.append(self._look(seen, connection, run))
         return self._result
+
+    def _look_back(self, document: Document, connection: Connection | None, run: str) -> DocumentReport:
+        """Look at a document whose table alone is believed."""
+        self._progress.step("validate", document.file)
+        with self._site.looking() as looking:
+            looking.execute("BEGIN")
+            found = completing.look(self._site, looking, document)
+        if connection:
+            keep(self._site, connection, found, run)
+        return found.report
 
     def _done(self, name: str, run: str) -> DocumentReport | None:
         """Report what need not be looked at again, if that is asked for, or done by the run that was interrupted."""

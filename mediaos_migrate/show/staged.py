@@ -18,9 +18,20 @@ if TYPE_CHECKING:
 
 def standing(result: Sequence[Standing]) -> Lines:
     """Tell where documents stand."""
-    rows = [(s.document, s.stage, s.since, s.debts or None, "yes" if s.blocked else None) for s in result]
-    shown = [n for n in range(5) if n < 2 or any(row[n] is not None for row in rows)]  # noqa: PLR2004  name and stage
-    heading = ("document", "stage", "since", "debts", "blocked")
+    rows = [
+        (
+            s.document,
+            s.stage,
+            s.since,
+            s.debts or None,
+            sum(s.reads.values()) or None,
+            "yes" if s.blocked else None,
+            "yes" if s.held else None,
+        )
+        for s in result
+    ]
+    heading = ("document", "stage", "since", "debts", "compared reads", "blocked", "on hold")
+    shown = [n for n in range(len(heading)) if n < 2 or any(row[n] is not None for row in rows)]  # noqa: PLR2004  name and stage
     yield from table([[row[n] for n in shown] for row in [heading, *rows]])
 
 
@@ -49,6 +60,8 @@ def stood(result: Sequence[Standing]) -> dict[str, Any]:
                 "missing": list(each.missing),
                 "debts": each.debts,
                 "blocked": each.blocked,
+                "held": each.held,
+                "reads": each.reads,
                 "log": list(each.log),
             }
             for each in result

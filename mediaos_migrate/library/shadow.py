@@ -1,0 +1,180 @@
+"""Compares what was read with the other home, in the background: the caller neither waits for it nor hears of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..differences import differences
+from ..engines.sqlite import Connection, transaction
+from ..journal import Journal
+from ..ledger import EQUAL, Ledger
+from ..moves import mirroring
+from ..pack import Document
+from ..record import Record
+from ..report import Key
+from ..stages import Stage
+from ..stores.file import FileStore
+from ..values import locked
+from .host import Host
+from .query import Query
+
+LOG: Final = logging.getLogger("mediaos_migrate")
+KEPT: Final = 1_000  # reads that wait to be compared at most; more are left out
+MISSING, EXTRA, ORDER = "missing", "extra", "order"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read that was answered: of which records, or to which question (filter, order, limit, after)."""
+
+    document: Document
+    part: str
+    keys: tuple[Key, ...] = ()
+    question: tuple[Any, ...] | None = None
+
+
+class Shadow:
+    """One thread for a site, begun with the first read that is to be compared.
+
+    `rate` says how many of the reads are: 1.0 all, 0.1 one in ten.
+    """
+
+    def __init__(self, site: Host, rate: float = 0.1) -> None:
+        self._site, self.rate = site, rate
+        self._reads: deque[Read] = deque(maxlen=KEPT)
+        self._woken = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def saw(self, read: Read) -> None:
+        """Hear of a read; most are forgotten at once."""
+        if self._stopped or random.random() >= self.rate:  # noqa: S311  a sample is no secret
+            return
+        with self._woken:
+            self._reads.append(read)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="mediaos-migrate-shadow", daemon=True)
+                self._thread.start()
+            self._woken.notify()
+
+    def stop(self) -> None:
+        """Compare what waits, and end."""
+        with self._woken:
+            self._stopped = True
+            thread, self._thread = self._thread, None
+            self._woken.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._woken:
+                self._woken.wait_for(lambda: self._reads or self._stopped)
+                if not self._reads:
+                    return
+            self.drain()
+
+    def drain(self) -> None:
+        """Compare all reads that wait now, and count how they came out."""
+        reads = [self._reads.popleft() for _ in range(len(self._reads))]
+        by_document: dict[str, list[Read]] = {}
+        for read in reads:
+            by_document.setdefault(read.document.name, []).append(read)
+        for name, mine in by_document.items():
+            try:
+                self._count(name, mine)
+            except Exception as error:  # noqa: BLE001  a comparison never disturbs whoever reads
+                LOG.info("reads of %s were not compared: %s", name, type(error).__name__)
+
+    def _count(self, name: str, reads: Sequence[Read]) -> None:
+        connection = self._site.connection()
+        if connection is None:
+            return
+        stage = Ledger(connection).stage(name)
+        if not stage.compares:
+            return
+        counts = Counter(_with_file(self._site, connection, reads) if stage is Stage.LIVE else self._shadowed(reads))
+        with transaction(connection):
+            if Ledger(connection).stage(name) is stage:
+                Ledger(connection).count_reads(name, counts)
+        if set(counts) - {EQUAL}:
+            LOG.warning("reads of %s differ between file and table: %s", name, dict(counts))
+
+    def _shadowed(self, reads: Iterable[Read]) -> Iterable[str]:
+        """Compare with the table while the file is believed; what differs is looked at again while nobody writes."""
+        for read in reads:
+            way = self._with_table(read)
+            if way != EQUAL:
+                with self._site.holding(read.document.name):
+                    if not _at_rest(self._site, read.document):
+                        continue
+                    way = self._with_table(read)
+            yield way
+
+    def _with_table(self, read: Read) -> str:
+        connection, view = self._site.connection(), self._site.view(read.document)
+        if connection is None:
+            return EQUAL
+        with view.current() as made:
+            believed, table = view.stores(made)[read.part], self._site.stores(connection, read.document)[read.part]
+            if read.question is not None:
+                lists = [[record.key for record in Query(store).page(*read.question)] for store in (believed, table)]
+                return _ways_of_keys(*lists)
+            pairs = [(believed.get([key]).get(key), table.get([key]).get(key)) for key in read.keys]
+        return next((way for pair in pairs if (way := _way(*pair)) != EQUAL), EQUAL)
+
+
+def _at_rest(site: Host, document: Document) -> bool:
+    """Tell whether the file is the one that the table was last brought in step with."""
+    connection = site.connection()
+    entry = Ledger(connection).document(document.name) if connection else None
+    return entry is not None and entry.digest == mirroring.digest_of(site, document)
+
+
+def _with_file(site: Host, connection: Connection, reads: Iterable[Read]) -> Iterable[str]:
+    """Compare with the file while the table is believed: one pass over it, leaving out what it does not have yet."""
+    wanted = [(read, key) for read in reads for key in read.keys]
+    if not wanted:
+        return
+    document = wanted[0][0].document
+    keys = {(read.part, key) for read, key in wanted}
+    if not _at_rest(site, document):
+        return
+    there: dict[tuple[str, Key], Record] = {}
+    for part, record in FileStore(site.file(document), document, site.vault).all():
+        if not record.unfit and (part, record.key) in keys:
+            there.setdefault((part, record.key), record)
+    connection.execute("BEGIN")
+    try:
+        owed = Journal(connection).bases(document.name)
+        stores = site.stores(connection, document)
+        table = {(part, key): stores[part].get([key]).get(key) for part, key in keys}
+        still = _at_rest(site, document)
+    finally:
+        connection.execute("ROLLBACK")
+    for read, key in wanted if still else ():
+        if (read.part, key) not in owed:
+            yield _way(there.get((read.part, key)), table[read.part, key])
+
+
+def _way(file: Record | None, table: Record | None) -> str:
+    """Say how a record in the file differs from the one in the table."""
+    if file is None or table is None:
+        return EQUAL if file is table else MISSING if table is None else EXTRA
+    if file.digest == table.digest or locked(table.value):  # what only a key can open is not judged
+        return EQUAL
+    return next((found.way for found in differences(file.value, table.value) if not found.rule), EQUAL)
+
+
+def _ways_of_keys(file: list[Key], table: list[Key]) -> str:
+    if file == table:
+        return EQUAL
+    if sorted(file) == sorted(table):
+        return ORDER
+    return MISSING if set(file) - set(table) else EXTRA

@@ -1,0 +1,119 @@
+"""The last stage: the files are kept as they were, put away or fenced off, and the way back stays proved."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Final
+
+from .. import backup, files, scratch
+from ..engines.sqlite import Connection
+from ..errors import NotSettled
+from ..journal import Journal
+from ..ledger import Archived, Ledger, Place
+from ..pack import Document
+from ..report import Comparison, Difference, Discrepancy, DocumentReport
+from ..site import Site, tables_of
+from ..stages import Stage
+from ..stores import changes
+from .comparing import compare_document
+from .exporting import Export
+from .looks import Look
+from .surveyed import Options
+from .surveying import survey
+
+FILE: Final = "$file"  # the key under which is told that somebody wrote the file that nobody believes
+ARCHIVE: Final = "$archive"  # and that the copy of the file is gone
+SIGN: Final = "README.txt"
+WORDS: Final = """This folder stands where the file {file} was.
+
+The app keeps these records in its database now. The folder keeps older programs from writing the file again, which
+would be lost. `mediaos-migrate stage retreat {name}` brings the file back.
+"""
+
+
+def way_back(site: Site, connection: Connection, document: Document) -> DocumentReport | None:
+    """Write the file from the table into scratch, read it by the app's own rules, and compare it with the table.
+
+    None when there would be no file. Raises Damaged and the like when it cannot be read again.
+    """
+    with scratch.folder("proof") as folder:
+        export = Export(site, connection, document)
+        export.check_key()
+        if export.absent or export.run(folder).digest is None:
+            return None
+        there = Site(folder, site.db, site.pack, site.vault)
+        others = frozenset(name for name in site.pack.documents if name != document.name)
+        [seen] = [s for s in survey(there, Options(skip=others), {}) if s.document.name == document.name]
+        if seen.error:
+            raise seen.error
+        return compare_document(there, connection, replace(seen, envelope=None))
+
+
+def archive(site: Site, document: Document, place: Place) -> Archived:
+    """Keep a copy of the file as it is, and leave it, put it away, or set a folder in its place."""
+    path = site.file(document)
+    digest = files.digest(path) if path.is_file() else None
+    name = backup.take(site, {document.file: digest}, f"complete-{document.name}").name if digest else None
+    if digest and place is not Place.KEPT:
+        aside = path.with_name(f".{path.name}{files.TEMPORARY}")
+        path.rename(aside)
+        if files.digest(aside) != digest:
+            aside.rename(path)
+            raise NotSettled(f"{document.file} changed while it was put away.", f"Stop {site.pack.name} first.")
+        aside.unlink()
+    if place is Place.FENCED:
+        _fence(site, document)
+    files.sync_folder(path.parent)
+    return Archived(document.name, digest, name, place)
+
+
+def _fence(site: Site, document: Document) -> None:
+    path = site.file(document)
+    files.make_folder(path, site.owner)
+    with files.replacing(path / SIGN, site.owner) as stream:
+        stream.write(WORDS.format(file=document.file, name=document.name).encode())
+
+
+def reopen(site: Site, document: Document) -> None:
+    """Take the fence away, so that the file can be written again."""
+    path = site.file(document)
+    if path.is_dir():
+        (path / SIGN).unlink(missing_ok=True)
+        path.rmdir()
+        files.sync_folder(path.parent)
+
+
+def look(site: Site, connection: Connection, document: Document) -> Look:
+    """Look at a document whose table alone is believed: its way back, and what was left of its file."""
+    began = time.perf_counter()
+    report = way_back(site, connection, document)
+    tables = tuple(part.table for part in document.parts)
+    compared = () if report is None else report.comparisons
+    found = DocumentReport(
+        document.name,
+        document.file,
+        Stage.COMPLETE,
+        tables,
+        comparisons=(*compared, *_left(site, connection, document)),
+        quarantined=Ledger(connection).held_counts().get(document.name, 0),
+        note="the table alone is believed; compared with the file that it would give",
+    )
+    counts = changes.counts(connection, document.name, tables_of(document))
+    path = site.file(document)
+    digest = files.digest(path) if path.is_file() else None
+    return Look(found, digest, counts, Journal(connection).position(), time.perf_counter() - began)
+
+
+def _left(site: Site, connection: Connection, document: Document) -> list[Comparison]:
+    """Tell when somebody has written the file since, or the copy of it is gone."""
+    kept = Ledger(connection).archived(document.name)
+    if kept is None:
+        return []
+    path = site.file(document)
+    now = files.digest(path) if path.is_file() else None
+    wrong = [FILE] if now != (kept.digest if kept.place is Place.KEPT else None) else []
+    if kept.digest and backup.holding(site, document.file, kept.digest) is None:
+        wrong.append(ARCHIVE)
+    found = tuple(Discrepancy((key,), "changed", (Difference(key, "value"),)) for key in wrong)
+    return [Comparison("_mm_archives", 0, 0, {"changed": len(found)}, found)] if found else []
