@@ -15,13 +15,17 @@ NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A file that is about to be replaced: by whose will (`file` or `table`), its digests, and the debts it pays."""
+    """A file that is about to be replaced: by whose will (`file` or `table`), its digests, and the debts it pays.
+
+    `unit` names the unit of work that writes more than this file: what is noted of it is done as a whole.
+    """
 
     document: str
     home: str
     before: str | None
     after: str
     upto: int
+    unit: str | None = None
     at: str = ""
 
 
@@ -95,13 +99,22 @@ class Journal:
     def intend(self, intent: Intent) -> None:
         """Write down that a file is about to be replaced."""
         self._db.execute(
-            f"INSERT INTO _mm_intents (document, home, before, after, upto, at) VALUES (?, ?, ?, ?, ?, {NOW})",
-            (intent.document, intent.home, intent.before, intent.after, intent.upto),
+            f"INSERT INTO _mm_intents (document, home, before, after, upto, unit, at) VALUES (?, ?, ?, ?, ?, ?, {NOW})",
+            (intent.document, intent.home, intent.before, intent.after, intent.upto, intent.unit),
         )
 
     def intents(self) -> dict[str, Intent]:
         """Return the open intents, by document."""
         return {row["document"]: Intent(**dict(row)) for row in self._db.execute("SELECT * FROM _mm_intents")}
+
+    def units(self) -> dict[str, list[str]]:
+        """Return the documents of each unit of work that was not ended."""
+        found: dict[str, list[str]] = {}
+        for unit, document in self._db.execute(
+            "SELECT unit, document FROM _mm_intents WHERE unit IS NOT NULL ORDER BY document"
+        ):
+            found.setdefault(unit, []).append(document)
+        return found
 
     def close(self, document: str) -> None:
         """Close the intent of a document."""

@@ -49,7 +49,7 @@ CREATE TABLE _mm_records (
   document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL, digest BLOB, PRIMARY KEY (document, part, key));
 CREATE TABLE _mm_intents (
   document TEXT PRIMARY KEY, home TEXT NOT NULL, before TEXT, after TEXT NOT NULL, upto INTEGER NOT NULL,
-  at TEXT NOT NULL);
+  unit TEXT, at TEXT NOT NULL);
 CREATE TABLE _mm_documents (
   document TEXT PRIMARY KEY, file TEXT NOT NULL, state TEXT NOT NULL, size INTEGER, digest TEXT, count INTEGER,
   style TEXT, envelope TEXT, skipped INTEGER NOT NULL DEFAULT 0, imported_at TEXT NOT NULL);

@@ -119,3 +119,50 @@ def test_another_sites_database_is_never_taken_for_this_ones(prepared, tmp_path)
     assert command("validate", "--data", folder, "--db", other / "mediaos.db", key=KEY).code == 7
     (folder / "mediaos.db").rename(tmp_path / "moved.db")
     assert command("validate", "--data", folder, "--db", tmp_path / "moved.db", key=KEY).code == 0
+
+
+# ── a unit of work that spans documents ──
+
+UNIT = """
+import sys
+from mediaos_migrate import Site
+with Site.open(data=sys.argv[1]) as site:
+    first = site.repository("library").list(limit=1)[0]["id"]
+    user = site.repository("users").items()[0][0]
+    with site.unit_of_work() as unit:
+        unit.repository("library").update(first, {"title": "Both"})
+        unit.repository("users").update(user, {"name": "Both"})
+    print("acknowledged", flush=True)
+"""
+PAIRS = [
+    (Stage.DUALWRITE, Stage.DUALWRITE),
+    (Stage.DUALWRITE, Stage.LIVE),
+    (Stage.LIVE, Stage.SHADOW),
+]
+UNIT_STEPS = ["file.written:1", "write.intended:1", "file.renamed:1", "write.followed:1"]
+
+
+def said(folder: Path) -> tuple[bool, bool]:
+    with Site.open(data=folder) as site:
+        film = site.repository("library").list(limit=1)[0]["title"]
+        user = site.repository("users").items()[0][1].get("name")
+    return film == "Both", user == "Both"
+
+
+@pytest.mark.parametrize("at", [*UNIT_STEPS, "file.written:2", "file.renamed:2"])
+@pytest.mark.parametrize("stages", PAIRS, ids=str)
+def test_a_unit_of_work_that_is_killed_is_done_in_all_its_documents_or_in_none(prepared, tmp_path, stages, at):
+    folder = Path(shutil.copytree(prepared(Stage.OFF), tmp_path / "config"))
+    for name, stage in zip(("users", "library"), reversed(stages), strict=True):
+        words = ["stage", "advance", name, "--to", stage, "--policy", "ci", "--host-reads-database", "--data", folder]
+        assert command(*words, key=KEY).code == 0
+    if at in ("file.written:2", "file.renamed:2") and Stage.LIVE in stages:
+        at = at.replace("2", "1")
+    killed(["-c", UNIT, str(folder)], at)
+    if at == "file.renamed:1" and Stage.LIVE not in stages:  # the recovery is killed too
+        killed(["-m", "mediaos_migrate", "mirror", "flush", "--data", str(folder)], "unit.put:1")
+    assert command("mirror", "flush", "--data", folder, key=KEY).code == 0
+    assert said(folder) in ((True, True), (False, False))
+    if at.startswith(("file.renamed", "write.followed")):
+        assert said(folder) == (True, True)
+    assert command("validate", "--data", folder, key=KEY).code == 0

@@ -19,7 +19,7 @@ class Mirror:
         self._site = site
         self._changed = threading.Condition()
         self._waiting = 0
-        self._stopped = False
+        self._stopped = self._failed = False
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
@@ -48,7 +48,7 @@ class Mirror:
     def _wait(self) -> bool:
         """Wait until a rewrite is due; False when it is time to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._stopped)
+            self._changed.wait_for(lambda: self._waiting or self._stopped, LONGEST if self._failed else None)
             waited = 0.0
             while not self._stopped and self._waiting < MANY and waited < LONGEST:
                 before = self._waiting
@@ -60,7 +60,9 @@ class Mirror:
             return not self._stopped
 
     def _flush(self) -> None:
+        self._failed = False
         try:
             self._site.flush()
         except Exception as error:  # noqa: BLE001  the debt stays, and nobody is there to hear it
+            self._failed = True  # and it is tried again
             self._site.failed(error)

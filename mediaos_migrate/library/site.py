@@ -6,13 +6,16 @@ import logging
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..engines import sqlite
 from ..engines.sqlite import Connection
+from ..journal import Journal
 from ..ledger import Ledger
 from ..moves import mirroring, preflight
 from ..moves.mirroring import Mirrored
+from ..moves.policy import PRESETS
 from ..pack import Document
 from ..stores.file import RECORDS
 from .host import Host
@@ -44,6 +47,8 @@ class Site(Host):
         self._mirror = Mirror(self)
         self.shadow = Shadow(self)
         self.last_failure: str | None = None
+        self.policy = PRESETS["home"]
+        self.on_alarm: Callable[[str, int], None] | None = None  # hears of documents whose debts exceed the policy's
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -97,6 +102,13 @@ class Site(Host):
         """Note that the second home could not be written: the debt stays in the journal."""
         self.last_failure = type(error).__name__
         LOG.warning("the second home could not be written, its debt is noted: %s", type(error).__name__)
+        connection = self.connection()
+        owed = Journal(connection).debts() if connection else {}
+        for name, debts in owed.items():
+            if debts.count > self.policy.debts:
+                LOG.error("%s: its file lacks %d changes, the oldest of %s", name, debts.count, debts.oldest)
+                if self.on_alarm:
+                    self.on_alarm(name, debts.count)
 
     def close(self) -> None:
         """Pay the debts of this process, and close its connections."""

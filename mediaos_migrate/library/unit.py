@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any, Self
@@ -69,6 +70,8 @@ class Commit:
     def run(self) -> None:
         """Commit, by the stages that hold when it happens."""
         connection = self._site.connection()
+        if connection is not None:
+            mirroring.complete_units(self._site, connection)
         while True:
             stages = {name: self._stage(connection, name) for name in self._documents}
             try:
@@ -109,9 +112,13 @@ class Commit:
                 if stage.mirrors:
                     _owe(Journal(connection), stores, name, self._changes[name])
                 apply(stores, self._changes[name])
-            for rewrite in rewrites:
-                if stages[rewrite.document.name].writes_both:
-                    Journal(connection).intend(Intent(rewrite.document.name, "file", rewrite.before, rewrite.after, 0))
+            both = [rewrite for rewrite in rewrites if stages[rewrite.document.name].writes_both]
+            unit = uuid.uuid4().hex if both and len(stages) > 1 else None
+            for rewrite in both:
+                intent = Intent(rewrite.document.name, "file", rewrite.before, rewrite.after, 0, unit)
+                Journal(connection).intend(intent)
+            if unit:
+                files.sync_folder(self._site.data)  # what is noted must be found again
         crash.point("write.intended")
 
     def _follow(self, connection: Connection, rewrites: list[Rewrite]) -> None:

@@ -17,7 +17,7 @@ from ..secrets import PLAIN
 from ..site import Site, parts, tables_of
 from ..stages import Stage
 from ..stores import changes
-from . import preflight, room, schema
+from . import mirroring, preflight, room, schema
 from .comparing import compare_document
 from .importing import import_document, refuse_strangers
 from .looks import LOOKS, look_once
@@ -68,6 +68,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
         surveys = look(site, options, result, progress)
     with site.locked():
         crash.point("locked")
+        _complete(site)
         _tidy(site)
         with result.timed("backup"):
             progress.step("back up", "the files")
@@ -173,6 +174,13 @@ def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:
     if seen.state == Stage.COMPLETE:
         return False
     return entry is None or entry.digest != seen.digest or entry.state != seen.state
+
+
+def _complete(site: Site) -> None:
+    """Complete what writers of the library left open."""
+    if remembered(site).documents:
+        with site.writing() as connection:
+            mirroring.complete_units(site, connection)
 
 
 def _tidy(site: Site) -> None:

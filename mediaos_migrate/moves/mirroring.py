@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -58,6 +59,30 @@ def recover(site: Site, connection: Connection, document: Document) -> None:
     with transaction(connection):
         Journal(connection).close(document.name)
     crash.point("recovered")
+
+
+def complete_units(site: Site, connection: Connection) -> None:
+    """Complete units of work that a crash interrupted after they were noted: all of their files are put in place."""
+    for unit, names in Journal(connection).units().items():
+        documents = [site.pack.document(name) for name in names]
+        with ExitStack() as held:
+            for document in documents:
+                held.enter_context(site.holding(document.name))
+            # Whoever was at work has ended by now, or is dead.
+            open_ones = {name: i for name, i in Journal(connection).intents().items() if i.unit == unit}
+            for document in documents:
+                if document.name in open_ones:
+                    _put(site, document, open_ones[document.name])
+            crash.point("unit.put")
+            for document in documents:
+                recover(site, connection, document)
+
+
+def _put(site: Site, document: Document, intent: Intent) -> None:
+    replacement = files.Replacement(site.file(document), site.owner)
+    there = replacement.written.is_file() and files.digest(replacement.written) == intent.after
+    if there and digest_of(site, document) == intent.before:
+        replacement.put()
 
 
 def settle(
@@ -236,6 +261,7 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
 
 def flush(site: Site, connection: Connection) -> list[Mirrored]:
     """Pay all debts now: finish what was open, and write every file whose table is believed and ahead."""
+    complete_units(site, connection)
     ledger = Ledger(connection)
     told = []
     for document in site.pack.documents.values():

@@ -84,6 +84,7 @@ def _check(site: Site, connection: Connection) -> None:
     ledger = Ledger(connection)
     ledger.check(site.pack.app)
     marker.check(site.state, ledger)
+    mirroring.complete_units(site, connection)
 
 
 def _forward(site: Site, connection: Connection, document: Document, asked: Asked) -> Step:
