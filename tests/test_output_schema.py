@@ -51,6 +51,7 @@ CALLS: Final = {
     "stage price": ["stage", "price"],
     "stage advance": ["stage", "advance", "library", "--policy", "ci"],
     "stage retreat": ["stage", "retreat"],
+    "rollback": ["rollback", "--yes"],
     "mirror flush": ["mirror", "flush"],
     "search build": ["search", "build"],
     "repair": ["repair", "--believe", "file", "--yes"],

@@ -1,4 +1,4 @@
-"""The commands that move belief: stage, mirror, search."""
+"""The commands that move belief: stage, rollback, mirror, search."""
 # ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
@@ -146,6 +146,40 @@ def retreat(
     return answer("stage retreat", json, act)
 
 
+def rollback(
+    documents: Documents = None,
+    *,
+    discard_database: Annotated[
+        bool, option("--discard-database", help="Remove the database at the end; a backup of it stays.")
+    ] = False,
+    why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the moves.")] = "",
+    yes: Yes = False,
+    data: Data = DATA,
+    db: Db = None,
+    app: App = APP,
+    key_file: KeyFile = None,
+    json: Json = False,
+) -> Said:
+    """Go back to the files, whatever the stage, with everything that was written since.
+
+    The price is named first: rows that only the database can hold. They are written to only-in-database.json in the
+    state folder, so that even they are not lost.
+    """
+    from ..moves import rolling_back
+
+    def ask(found: rolling_back.Rollback) -> None:
+        if (found.stages or discard_database) and not yes:
+            confirm("\n".join([*staged.due(found), "Go back to the files?"]))
+
+    def act() -> Answer:
+        wanted = rolling_back.Wanted(tuple(documents or ()), why, discard_database)
+        with narrator(json) as progress:
+            result = rolling_back.rollback(Site.open(data, db, app, key_file), wanted, ask, progress)
+        return Answer(staged.rollback(result), staged.rolled_back(result))
+
+    return answer("rollback", json, act)
+
+
 def flush(*, data: Data = DATA, db: Db = None, app: App = APP, key_file: KeyFile = None, json: Json = False) -> Said:
     """Write every file that is behind its table, and finish what a crash left open."""
     from ..moves import mirroring
@@ -236,6 +270,9 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         short_help="Settle what differs: say which home is right.", epilog=example("repair library --believe file")
     )(repair)
+    app.command(
+        short_help="Go back to the files, whatever the stage.", epilog=example("rollback", "rollback library --yes")
+    )(rollback)
     app.add_typer(stage_app, name="stage")
     app.add_typer(mirror_app, name="mirror")
     app.add_typer(search_app, name="search")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,8 +48,7 @@ def advance(
     """
     asked = asked or Asked()
     done: list[Step] = []
-    with site.locked(wait=10), site.writing() as connection:
-        _check(site, connection)
+    with opened(site) as connection:
         for document in _free(Ledger(connection), chosen(site, names), asked, named=bool(names)):
             while _goes_on(
                 Ledger(connection).stage(document.name), to, already=any(s.document == document.name for s in done)
@@ -177,33 +177,53 @@ def retreat(
 
     Where the table was believed, the file is written from it and proved equal first.
     """
-    asked = asked or Asked()
-    done: list[Step] = []
+    with opened(site) as connection:
+        return retreat_in(site, connection, (chosen(site, names), to), asked or Asked(), progress)
+
+
+@contextmanager
+def opened(site: Site) -> Iterator[Connection]:
+    """Lend out the site's database, alone; raises CouldNotCheck when there is none."""
+    if not site.db.exists():
+        marker.check_lost(site.state, site.db)
+        raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` first.")
     with site.locked(wait=10), site.writing() as connection:
         _check(site, connection)
-        for document in reversed(chosen(site, names)):
-            ledger = Ledger(connection)
-            stage = ledger.stage(document.name)
-            target = to or ORDER[max(0, ORDER.index(stage) - 1)]
-            if not target.before(stage):
-                continue
-            progress.step("retreat", document.file)
-            if late := [
-                d.name
-                for d in site.pack.documents.values()
-                if document.name in d.after and target.before(ledger.stage(d.name))
-            ]:
-                raise Refused(
-                    f"{', '.join(late)} needs {document.name} and would be ahead of it.", "Take that back first."
-                )
-            if stage.believes_table:
-                _back_to_files(site, connection, document, stage)
-            crash.point("stage.proved")
-            _flip(site, connection, document, target, Why(asked.why or "taken back"))
-            done.append(Step(document.name, stage, target))
-        for document in chosen(site, names):
-            _hold(Ledger(connection), document, asked.hold, asked.why)
+        yield connection
+
+
+def retreat_in(
+    site: Site, connection: Connection, way: tuple[list[Document], Stage | None], asked: Asked, progress: Progress
+) -> list[Step]:
+    """Do the same in a database that is open."""
+    done: list[Step] = []
+    documents, to = way
+    for document in reversed(documents):
+        ledger = Ledger(connection)
+        stage = ledger.stage(document.name)
+        target = to or ORDER[max(0, ORDER.index(stage) - 1)]
+        if not target.before(stage):
+            continue
+        progress.step("retreat", document.file)
+        _refuse_late(site, ledger, document, target)
+        if stage.believes_table:
+            _back_to_files(site, connection, document, stage)
+        else:
+            with site.holding(document.name):
+                mirroring.recover(site, connection, document)
+        crash.point("stage.proved")
+        _flip(site, connection, document, target, Why(asked.why or "taken back"))
+        done.append(Step(document.name, stage, target))
+    for document in documents:
+        _hold(Ledger(connection), document, asked.hold, asked.why)
     return done
+
+
+def _refuse_late(site: Site, ledger: Ledger, document: Document, target: Stage) -> None:
+    """Raise Refused when another document needs this one, and would be ahead of it."""
+    needing = (d.name for d in site.pack.documents.values() if document.name in d.after)
+    if late := [name for name in needing if target.before(ledger.stage(name))]:
+        raise Refused(f"{', '.join(late)} needs {document.name} and would be ahead of it.", "Take that back first.")
 
 
 def _back_to_files(site: Site, connection: Connection, document: Document, stage: Stage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ..engines.sqlite import Connection, quoted, tables
 from ..evidence import DIFFERS, Evidence
@@ -50,6 +50,9 @@ class Standing:
         return self.stage.next
 
 
+REST: Final = "_mm_quarantine"  # of whose rows some stand in no file
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What going back to the files now would lose: rows that no file can hold, by table."""
@@ -67,11 +70,18 @@ def show(site: Site, names: Sequence[str] = (), asked: Asked | None = None) -> l
 def price(site: Site) -> Price:
     """Say what going back to the files now would lose, exactly."""
     with site.looking() as connection:
-        debts = {name: owed.count for name, owed in Journal(connection).debts().items()}
-        mapped = {table for document in site.pack.documents.values() for table in tables_of(document)}
-        own = [t for t in tables(connection) if t not in mapped and not t.startswith(("_mm_", "sqlite_"))]
-        counts = {t: int(connection.execute(f"SELECT count(*) FROM {quoted(t)}").fetchone()[0]) for t in own}
-        return Price(debts, {table: count for table, count in counts.items() if count})
+        return price_of(site, connection)
+
+
+def price_of(site: Site, connection: Connection) -> Price:
+    """Say the same of an open database."""
+    debts = {name: owed.count for name, owed in Journal(connection).debts().items()}
+    mapped = {table for document in site.pack.documents.values() for table in tables_of(document)}
+    own = [t for t in tables(connection) if t not in mapped and not t.startswith(("_mm_", "sqlite_"))]
+    counts = {t: int(connection.execute(f"SELECT count(*) FROM {quoted(t)}").fetchone()[0]) for t in own}
+    torn = f"SELECT count(*) FROM {REST} WHERE part = ''"  # what salvage could not take stands in no file
+    counts[REST] = int(connection.execute(torn).fetchone()[0])
+    return Price(debts, {table: count for table, count in counts.items() if count})
 
 
 def chosen(site: Site, names: Sequence[str]) -> list[Document]:

@@ -12,6 +12,7 @@ from .words import Lines, many, table
 if TYPE_CHECKING:
     from ..moves.mirroring import Mirrored
     from ..moves.repairing import Repair
+    from ..moves.rolling_back import Rollback
     from ..moves.staging import Step
     from ..moves.standing import Price, Standing
 
@@ -93,6 +94,34 @@ def priced(result: Price) -> Lines:
 def price(result: Price) -> dict[str, Any]:
     """Describe what going back now would lose."""
     return {"debts": result.debts, "only_in_database": result.only_in_database}
+
+
+def due(result: Rollback) -> Lines:
+    """Tell what would go back, and at what price."""
+    yield from (f"{name}: `{stage}` → `off`" for name, stage in result.stages.items())
+    yield from priced(result.price)
+
+
+def rolled_back(result: Rollback) -> Lines:
+    """Tell what went back."""
+    yield from stepped(result.steps)
+    yield from priced(result.price)
+    if result.saved:
+        yield f"The rows that no file can hold are in .mediaos-migrate/{result.saved}."
+    if result.backup:
+        yield f"Backup of the database: .mediaos-migrate/backups/{result.backup}"
+    yield "The database is removed; the files are all there is." if result.discarded else "The files are believed."
+
+
+def rollback(result: Rollback) -> dict[str, Any]:
+    """Describe what went back, and at what price."""
+    return {
+        **steps(result.steps),
+        "price": price(result.price),
+        "saved": result.saved,
+        "backup": {"name": result.backup} if result.backup else None,
+        "discarded": result.discarded,
+    }
 
 
 def flushed(result: Sequence[Mirrored]) -> Lines:

@@ -1,0 +1,114 @@
+"""Back to the files, whatever the stage: the price first, then a backup, the proof, and only then the step."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from .. import backup, crash, files, marker
+from ..engines.sqlite import Connection, quoted
+from ..errors import Refused
+from ..ledger import Ledger
+from ..report import SILENT, Progress
+from ..site import Site
+from ..stages import Stage
+from .staging import Step, opened, retreat_in
+from .standing import REST, Asked, Price, chosen, price_of
+
+SAVED: Final = "only-in-database.json"  # in the state folder: rows that no file can hold
+BESIDE: Final = ("-wal", "-shm", "-journal")
+
+Ask = Callable[["Rollback"], None]
+
+
+@dataclass(slots=True)
+class Rollback:
+    """What going back costs and did: the price, the moves, where the rows are that no file can hold."""
+
+    price: Price
+    stages: dict[str, Stage] = field(default_factory=dict)  # of the documents that go back
+    steps: list[Step] = field(default_factory=list)
+    saved: str | None = None
+    backup: str | None = None
+    discarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which documents go back (all), why, and whether the database is removed afterwards."""
+
+    documents: tuple[str, ...] = ()
+    why: str = ""
+    discard_database: bool = False
+
+
+def rollback(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) -> Rollback:
+    """Take documents back to `off`, with everything that was written since; `ask` hears the price, and may refuse.
+
+    Nothing is moved before each file was written from its table and proved equal. Raises NeedsPerson when somebody
+    else has changed the same records of a file, Refused when the database is to go and is still needed.
+    """
+    with opened(site) as connection:
+        ledger = Ledger(connection)
+        documents = chosen(site, wanted.documents)
+        result = Rollback(price_of(site, connection))
+        result.stages = {d.name: ledger.stage(d.name) for d in documents if ledger.stage(d.name) is not Stage.OFF}
+        rest = [name for name, stage in ledger.stages().items() if stage is not Stage.OFF and name not in result.stages]
+        if wanted.discard_database and rest:
+            raise Refused(f"{', '.join(rest)} would still need the database.", "Roll all documents back.")
+        ask(result)
+        if result.stages or wanted.discard_database:
+            progress.step("back up", "the database")
+            result.backup = backup.take_database(site, connection, "rollback").name
+            result.saved = _save(site, connection, result.price)
+            crash.point("rollback.saved")
+        asked = Asked(why=wanted.why or "rolled back")
+        result.steps = retreat_in(site, connection, (documents, Stage.OFF), asked, progress)
+        crash.point("rollback.moved")
+    if wanted.discard_database:
+        _discard(site)
+        result.discarded = True
+    return result
+
+
+def _save(site: Site, connection: Connection, price: Price) -> str | None:
+    """Write the rows that no file can hold beside the files."""
+    if not price.only_in_database:
+        return None
+    with files.replacing(site.state / SAVED, site.owner) as stream:
+        stream.write(b"{")
+        for number, name in enumerate(price.only_in_database):
+            stream.write((b"," if number else b"") + b"\n" + json.dumps(name).encode() + b": [")
+            for place, row in enumerate(_rows(connection, name)):
+                stream.write((b"," if place else b"") + b"\n  " + json.dumps(row).encode())
+            stream.write(b"\n]")
+        stream.write(b"\n}\n")
+    return SAVED
+
+
+def _rows(connection: Connection, name: str) -> Iterator[dict[str, Any]]:
+    sql = f"SELECT * FROM {quoted(name)}" + (" WHERE part = ''" if name == REST else "")
+    for row in connection.execute(sql):
+        yield {column: _plain(row[column]) for column in row.keys()}  # noqa: SIM118  a row is no dictionary
+
+
+def _plain(value: object) -> object:
+    return {"base64": b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def _discard(site: Site) -> None:
+    """Remove the database; the marker goes first, for it says that there is one."""
+    with site.locked(wait=10):
+        (site.state / marker.NAME).unlink(missing_ok=True)
+        crash.point("rollback.unmarked")
+        for path in _database(site.db):
+            path.unlink(missing_ok=True)
+        files.sync_folder(site.db.parent)
+
+
+def _database(db: Path) -> Sequence[Path]:
+    return [db, *(db.with_name(db.name + suffix) for suffix in BESIDE)]
