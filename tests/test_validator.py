@@ -843,3 +843,13 @@ def test_a_lost_database_does_not_hide_a_lost_file(library):
     (library / "settings.json").write_text("{}")
     told = command("migrate", "--data", library, "--json")
     assert (told.code, told.json["error"]["type"], told.json["error"]["document"]) == (4, "Suspect", "library")
+
+
+def test_an_envelope_that_only_looks_different_is_no_difference(tmp_path):
+    folder = films(tmp_path / "data", 3)
+    rewrite(folder, "library", lambda v: v.update(beside={"a": 1, "b": [1, 2]}))
+    assert command("migrate", "--data", folder).code == 0
+    rewrite(folder, "library", lambda v: v.update(beside={"b": [1.0, 2], "a": 1.0}))
+    assert validate(folder).code == 0
+    rewrite(folder, "library", lambda v: v.update(beside={"b": [2, 1], "a": 1}))
+    assert validate(folder).code == 3

@@ -22,7 +22,7 @@ from ..site import Site, parts
 from ..stages import Stage
 from ..stores.file import FileStore
 from ..stores.table import TableStore
-from ..values import Secret, loads, redacted
+from ..values import Secret, canonical, loads, redacted
 from .importing import sharing_with
 from .surveyed import Survey
 
@@ -122,8 +122,10 @@ def _strays(site: Site, document: Document, stores: dict[str, TableStore]) -> It
 
 
 def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
-    """Compare what no record carries."""
+    """Compare what no record carries, in the canonical form that records have."""
     if seen.envelope is None or entry is None or entry.envelope == seen.envelope:
+        return []
+    if canonical(_read(entry.envelope or "")) == canonical(_read(seen.envelope)):
         return []
     found = Discrepancy((ENVELOPE,), "changed", (Difference(ENVELOPE, "value"),))
     return [Comparison("_mm_documents", 0, 0, {"changed": 1}, (found,))]
