@@ -853,3 +853,11 @@ def test_an_envelope_that_only_looks_different_is_no_difference(tmp_path):
     assert validate(folder).code == 0
     rewrite(folder, "library", lambda v: v.update(beside={"b": [2, 1], "a": 1}))
     assert validate(folder).code == 3
+
+
+def test_what_was_validated_before_is_not_believed_to_be_left_out(library):
+    sql(library, "UPDATE _mm_documents SET state = 'skipped' WHERE document = 'library'", "DELETE FROM library_items")
+    told = validate(library)
+    assert (told.code, told.document("library")["state"]) == (5, "unchecked")
+    assert command("migrate", "--data", library).code == 0
+    assert validate(library).code == 0
