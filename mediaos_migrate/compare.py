@@ -180,6 +180,8 @@ class _Compare:
             waiting += 1
         suspects.sort()
         for left, right in self._pairs(suspects) if waiting else ():
+            if self._lens.certain and len(self._kept) >= CAP:
+                break  # the rest differs for certain, and no more of it would be kept
             before, after = spill.digests(of_key(left.identity))
             if before != after:  # else only its hash is that of a suspect
                 self._judge(left, right, spill)
