@@ -594,7 +594,7 @@ def test_a_refusal_is_one_error_with_its_place():
     assert (result["ruleId"], result["level"]) == ("Damaged", "error")
     assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 3
     assert refused("github", DAMAGED) == (
-        "::error file=library.json,line=3,title=Damaged::library.json is not JSON: line 3: found `<x>`.%0AMend it."
+        "::error file=config/library.json,line=3,title=Damaged::library.json is not JSON: line 3: found `<x>`.%0AMend it."
     )
     page = read_html(refused("html", DAMAGED))
     assert DAMAGED.message in page.text

@@ -140,12 +140,17 @@ def sentence(item: Discrepancy) -> str:
 
 
 def place(site: Site, file: str) -> str:
+    """Say where a file of the site is."""
+    return here(site.data / file)
+
+
+def here(path: Path) -> str:
     """Say where a file is, from here if it is below; else from its folder, whose own place is nobody's business."""
-    folder = site.data
+    folder = path.parent
     if folder.is_absolute():
-        here = Path.cwd()
-        folder = folder.relative_to(here) if folder.is_relative_to(here) else Path(folder.name)
-    return (folder / file).as_posix()
+        working = Path.cwd()
+        folder = folder.relative_to(working) if folder.is_relative_to(working) else Path(folder.name)
+    return (folder / path.name).as_posix()
 
 
 def clean(text: str) -> str:

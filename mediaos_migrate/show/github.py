@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import MigrateError
-from .findings import NOT_COMPARED, Level, clean, findings, verdict
+from .findings import NOT_COMPARED, Level, clean, findings, here, verdict
 from .words import Lines, many
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def failed(error: MigrateError) -> Lines:
     """Tell why there was no validation."""
     where = {name: str(error.facts[name]) for name in ("file", "line") if name in error.facts}
     if "file" in where:
-        where["file"] = Path(where["file"]).name
+        where["file"] = here(Path(where["file"]))
     yield _command("error", f"{error.message}\n{error.remedy}".strip(), **where, title=type(error).__name__)
 
 

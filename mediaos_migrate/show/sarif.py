@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from .. import __version__
 from ..errors import MigrateError
-from .findings import KINDS, Finding, clean, findings, now
+from .findings import KINDS, Finding, clean, findings, here, now
 from .words import Lines, spelled
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def validated(result: Validation, site: Site) -> Lines:
 def failed(error: MigrateError) -> Lines:
     """Tell why there was no validation."""
     rule, file = type(error).__name__, error.facts.get("file", "")
-    where = Path(file).name  # the place of the folder is nobody's business
+    where = here(Path(file)) if file else ""
     found = Finding("error", rule, error.facts.get("document", ""), where, str(error), line=error.facts.get("line", 1))
     yield from _log({rule: (error.message, error.remedy)}, [found], {"executionSuccessful": False}, "")
 
