@@ -32,7 +32,7 @@ def state(folder: Path) -> list[str]:
         for table in sorted(set(tables) - {"_mm_changes"}):  # counts what a killed run did as well
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info([{table}])")]
             skipped = (
-                {"at", "id", "applied_at", "imported_at", "created_at", "duration_ms", "changes"}
+                {"at", "id", "applied_at", "imported_at", "created_at", "duration_ms", "changes", "seconds"}
                 if table.startswith("_mm_")
                 else set()
             )
