@@ -119,8 +119,9 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), title=titles)
     def update(self, data, title):
         key = data.draw(st.sampled_from(sorted(self.model)))
-        self.library.update(key, {"title": title, "extra": None})
-        self.model[key] = {**self.model[key], "title": title, "extra": None}
+        change = {"title": f"{title} {key}", "extra": None}
+        self.library.update(key, change)
+        self.model[key] = {**self.model[key], **change}
         self.wrote(key)
 
     @precondition(lambda self: self.model)

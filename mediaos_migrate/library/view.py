@@ -6,23 +6,28 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .. import migrations, site
 from ..engines import sqlite
+from ..errors import Suspect
 from ..ledger import Ledger
-from ..moves import mirroring
+from ..moves import mirroring, plausible
 from ..moves.importing import import_document
+from ..moves.surveyed import Survey
 from ..pack import Document
 from ..secrets import Vault
+from ..stages import Stage
 from ..stores.table import TableStore
 
 
 class FileView:
     """The tables of one document, made of its file by the importer, and made anew whenever the file is another."""
 
-    def __init__(self, place: site.Site, document: Document) -> None:
+    def __init__(self, host: Any, document: Document) -> None:
+        self._host = host
         # Without a key: nothing is sealed in memory, and what the app sealed stays as it is.
-        self._site = site.Site(place.data, place.db, place.pack, Vault())
+        self._site = site.Site(host.data, host.db, host.pack, Vault())
         self._document = document
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -55,6 +60,14 @@ class FileView:
                 self._connection.close()
             self._connection, self.digest = None, None
 
+    def _doubt(self, seen: Survey) -> Suspect | None:
+        """Doubt a file by what the database last accepted of it, from the stage on at which both are written."""
+        connection = self._host.connection()
+        entry = Ledger(connection).document(self._document.name) if connection else None
+        if entry is None or entry.stage is Stage.OFF:
+            return None
+        return plausible.doubt(self._site, seen, entry, 0)
+
     def _made(self) -> sqlite3.Connection:
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         sqlite.prepare(connection)
@@ -65,7 +78,9 @@ class FileView:
         return connection
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
-        seen = mirroring.look_at(self._site, connection, self._document)
+        seen = mirroring.look_at(self._site, connection, self._document, accepted=True)
+        if seen.error is None:
+            seen.error = self._doubt(seen)
         if seen.error:
             raise seen.error
         import_document(self._site, connection, seen)

@@ -130,11 +130,11 @@ def ingest(site: Site, connection: Connection, document: Document) -> None:
     import_document(site, connection, seen)
 
 
-def look_at(site: Site, connection: Connection, document: Document) -> Survey:
-    """Survey one document alone, whatever its stage."""
+def look_at(site: Site, connection: Connection, document: Document, *, accepted: bool = False) -> Survey:
+    """Survey one document alone, whatever its stage; `accepted`: it is believed however small it is."""
     others = frozenset(name for name in site.pack.documents if name != document.name)
     known = {name: replace(entry, stage=Stage.OFF) for name, entry in Ledger(connection).documents().items()}
-    surveys = survey(site, Options(skip=others), known)
+    surveys = survey(site, Options(skip=others, accept_source=frozenset({document.name} if accepted else ())), known)
     preflight.key_report(site, surveys)
     if site.vault.has_key:
         preflight.seal_with_one_key(site, connection)
