@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import socket
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ DATABASE: Final = "mediaos.db"
 ENGINE: Final = "sqlite"
 LOCK: Final = "lock"
 LOCK_PAUSE: Final = 0.01
+TURNS: Final = 20  # so many times the wait for one holder is waited for all of them
 
 
 class Site:
@@ -193,7 +195,7 @@ def _locked(path: Path, owner: tuple[int, int], wait: float, *, shared: bool = F
             yield
             return
         stream.truncate(0)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
         stream.flush()
         try:
@@ -203,16 +205,20 @@ def _locked(path: Path, owner: tuple[int, int], wait: float, *, shared: bool = F
 
 
 def _take_lock(stream: TextIO, wait: float, kind: int) -> None:
-    deadline = time.monotonic() + max(wait, 0)
+    """Wait so many seconds for one holder; where many take turns, each turn is a new one."""
+    deadline, last, patience = time.monotonic() + max(wait, 0), "", time.monotonic() + wait * TURNS
     while True:
         try:
             fcntl.flock(stream, kind | fcntl.LOCK_NB)
         except OSError:
-            if time.monotonic() >= deadline:
-                stream.seek(0)
-                holder = stream.read() or "another run"
+            stream.seek(0)
+            holder, now = stream.read(), time.monotonic()
+            if holder != last and holder:
+                deadline, last = min(now + max(wait, 0), patience), holder
+            if now >= deadline:
+                holder = holder or "another run"
                 raise Locked(f"The site is in use by {holder}.", "Wait until that run has ended.") from None
-            time.sleep(LOCK_PAUSE)
+            time.sleep(random.uniform(0, 2 * LOCK_PAUSE))  # noqa: S311  so that waiting ones do not keep step
         else:
             return
 

@@ -168,7 +168,8 @@ def columns_of(connection: Connection, table: str) -> frozenset[str]:
 
 def tables(connection: Connection) -> list[str]:
     """Return the names of all tables."""
-    return list(sqlite_utils.Database(connection, recursive_triggers=False).table_names())
+    names = sqlite_utils.Database(connection, recursive_triggers=False).table_names()
+    return [name for name in names if not name.startswith("sqlite_")]
 
 
 def schema(connection: Connection) -> list[str]:
