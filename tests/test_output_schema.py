@@ -58,7 +58,7 @@ CALLS: Final = {
     "schema status": ["schema", "status"],
     "schema up": ["schema", "up"],
     "schema down": ["schema", "down", "--yes", "--accept-loss"],
-    "schema baseline": ["schema", "baseline", "14", "--db", "foreign.db"],
+    "schema baseline": ["schema", "baseline", "15", "--db", "foreign.db"],
     "schema verify": ["schema", "verify"],
     "schema dump": ["schema", "dump"],
     "schema lint": ["schema", "lint"],

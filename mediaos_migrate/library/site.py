@@ -7,11 +7,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..engines import sqlite
 from ..engines.sqlite import Connection
 from ..journal import Journal
+from ..errors import UsageError
 from ..ledger import Ledger
 from ..moves import mirroring, preflight
 from ..moves.mirroring import Mirrored
@@ -19,9 +21,11 @@ from ..moves.policy import PRESETS
 from ..pack import Document
 from ..stores.file import RECORDS
 from .host import Host
+from .jobs import Jobs
 from .mirror import Mirror
 from .repository import Repository
 from .shadow import Shadow
+from .sessions import Sessions
 from .unit import UnitOfWork
 from .view import FileView
 
@@ -60,6 +64,22 @@ class Site(Host):
     def unit_of_work(self) -> UnitOfWork:
         """Begin a unit of work."""
         return UnitOfWork(self)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The queue of the app's jobs. Raises UsageError when its pack has none."""
+        if self.pack.services.jobs is None:
+            raise UsageError(f"{self.pack.name} has no jobs.", "Name their table in its pack, at [services.jobs].")
+        return Jobs(self, self.pack.services.jobs)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The app's tokens that count no more. Raises UsageError when its pack has no table for them."""
+        if self.pack.services.sessions is None:
+            raise UsageError(
+                f"{self.pack.name} has no sessions.", "Name their table in its pack, at [services.sessions]."
+            )
+        return Sessions(self, self.pack.services.sessions)
 
     def connection(self) -> Connection | None:
         """Return this thread's connection to the database, None as long as there is no database."""

@@ -1,7 +1,7 @@
 """What we know about one source app, as data: `mapping.toml` read into frozen models."""
 
 from .loading import MAPPING, built_in, known, load
-from .model import Document, Pack
+from .model import Blacklist, Document, Pack, Queue
 from .part import DOCUMENT, KEY, VALUE, Child, Column, Derived, Explanation, Hidden, Part, Rule, View
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "KEY",
     "MAPPING",
     "VALUE",
+    "Blacklist",
     "Child",
     "Column",
     "Derived",
@@ -17,6 +18,7 @@ __all__ = [
     "Hidden",
     "Pack",
     "Part",
+    "Queue",
     "Rule",
     "View",
     "built_in",

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import PositiveInt, model_validator
 
 from ..errors import UsageError
 from ..shapes import Shape
@@ -64,6 +64,27 @@ class Document(Model):
         return (self.records,) if self.siblings is None else (self.records, self.siblings)
 
 
+class Queue(Model):
+    """A queue of jobs: its table, and the document whose records they are about."""
+
+    table: Identifier
+    items: Stem
+
+
+class Blacklist(Model):
+    """Tokens that count no more: their table, and how many seconds a token of the app lives at most."""
+
+    table: Identifier
+    longest: PositiveInt
+
+
+class Services(Model):
+    """What the library does for an app in tables that no file feeds."""
+
+    jobs: Queue | None = None
+    sessions: Blacklist | None = None
+
+
 class Pack(Model):
     """One app: its documents, where its data may lie, and how it keeps its secrets."""
 
@@ -73,6 +94,7 @@ class Pack(Model):
     key_variable: str | None = None
     folders: tuple[str, ...] = ()
     folder_variables: tuple[str, ...] = ()
+    services: Services = Services()
     documents: dict[Stem, Document]
     folder: Path
 
@@ -95,6 +117,11 @@ class Pack(Model):
             for name in (*document.after, *self._needed(document)):
                 if name not in self.documents:
                     raise ValueError(f"`{document.name}` needs the document `{name}`, which does not exist")
+        items = self.documents.get(self.services.jobs.items) if self.services.jobs else None
+        if self.services.jobs and (items is None or items.shape is not Shape.LIST or len(items.records.key) > 1):
+            raise ValueError(
+                f"jobs are about a list of objects with a single key, and not `{self.services.jobs.items}`"
+            )
         files = [document.file for document in self.documents.values()]
         if len(set(files)) < len(files):
             raise ValueError("two documents share one file")
