@@ -73,6 +73,8 @@ CREATE TABLE _mm_admitted (
   summaries TEXT NOT NULL);
 CREATE TABLE _mm_changes (
   name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE _mm_slow (
+  id INTEGER PRIMARY KEY, at TEXT NOT NULL, seconds REAL NOT NULL, sql TEXT NOT NULL, plan TEXT NOT NULL);
 """
 
 PRESENT: Final = "present"

@@ -120,6 +120,7 @@ LOOKS = {
     "status": (0, 0),
     "validate": (5, 0),
     "doctor": (0, 0),
+    "health": (5, 0),
     "schema status": (0, 0),
     "schema verify": (5, 0),
     "schema dump": (0, 0),

@@ -27,7 +27,7 @@ LAYERS: Final = [
     "files scratch",
     "documents engines secrets",
     "migrations",
-    "anomalies stores ledger journal",
+    "anomalies stores ledger journal slow",
     "evidence marker",
     "site",
     "backup",

@@ -39,6 +39,7 @@ CALLS: Final = {
     "validate": ["validate"],
     "export": ["export", "--to", "exported"],
     "status": ["status"],
+    "health": ["health"],
     "doctor": ["doctor"],
     "show": ["show", "library", FILM],
     "quarantine list": ["quarantine", "list"],

@@ -1,4 +1,4 @@
-"""The commands that only look: status, doctor, show."""
+"""The commands that only look: status, health, doctor, show."""
 # ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from ..show import looked, payload
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
 from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, Skip, allowed, example
+from .staging import PolicyOption
 
 
 def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
@@ -25,6 +26,24 @@ def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = Fal
         return Answer(payload.status(result), looked.status(result))
 
     return answer("status", json, act)
+
+
+def health(
+    *, policy: PolicyOption = "home", data: Data = DATA, db: Db = None, app: App = APP, json: Json = False
+) -> Said:
+    """Tell how the database does: whole or not, its sizes, what the files lack, slow queries; touch nothing.
+
+    Exit code 3: something is wrong, which the lines that begin with `problem` say. Reads the whole database.
+    """
+    from ..moves import health as moves
+    from ..moves.policy import policy as chosen
+    from ..show import health as show
+
+    def act() -> Answer:
+        result = moves.health(Site.open(data, db, app), chosen(policy))
+        return Answer(show.payload(result), show.told(result), result.exit_code)
+
+    return answer("health", json, act)
 
 
 def doctor(
@@ -83,6 +102,10 @@ def add_to(app: typer.Typer) -> None:
         short_help="Tell where every document stands, and the one next step.",
         epilog=example("status --data /srv/mediaos/config"),
     )(status)
+    app.command(
+        short_help="Tell how the database does, and what is slow.",
+        epilog=example("health", "health --json --policy ci"),
+    )(health)
     app.command(
         short_help="Look for what could stand in the way of a migration.",
         epilog=example("doctor --data /srv/mediaos/config"),

@@ -36,12 +36,14 @@ _NETWORK: Final = {
 Connection = sqlite3.Connection
 
 
-def open_database(path: Path, owner: tuple[int, int] | None = None) -> Connection:
+def open_database(
+    path: Path, owner: tuple[int, int] | None = None, kind: type[Connection] = sqlite3.Connection
+) -> Connection:
     """Open a database for writing, and make it (0600) if there is none. Raises NotOurs."""
     _check_file(path)
     if not path.exists():
         files.create(path, owner)
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, factory=kind)
     try:
         prepare(connection)
         connection.execute("PRAGMA trusted_schema = ON")  # triggers write full text (SQLite < 3.41)

@@ -7,17 +7,21 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from collections import deque
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..engines import sqlite
+from .. import slow
+from ..engines import sqlite, timing
 from ..engines.sqlite import Connection
 from ..journal import Journal
 from ..errors import UsageError
 from ..ledger import Ledger
-from ..moves import mirroring, preflight
+from ..moves import health, mirroring, preflight
+from ..moves.health import Health
 from ..moves.mirroring import Mirrored
-from ..moves.policy import PRESETS
+from ..moves.policy import PRESETS, Policy
 from ..pack import Document
 from ..stores.file import RECORDS
 from .host import Host
@@ -53,6 +57,7 @@ class Site(Host):
         self.last_failure: str | None = None
         self.policy = PRESETS["home"]
         self.on_alarm: Callable[[str, int], None] | None = None  # hears of documents whose debts exceed the policy's
+        self._slow: deque[timing.Slow] = deque(maxlen=slow.KEPT)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -90,7 +95,8 @@ class Site(Host):
             self._mirror, self.shadow = Mirror(self), Shadow(self, self.shadow.rate)
         found: Connection | None = getattr(self._mine, "connection", None)
         if found is None:
-            found = sqlite.open_database(self.db, self.owner)
+            found = sqlite.open_database(self.db, self.owner, timing.Connection)
+            found.heard = self._slow.append  # type: ignore[attr-defined]  # it is of that kind
             if not Ledger.is_in(found):
                 found.close()
                 return None
@@ -115,8 +121,20 @@ class Site(Host):
         connection = self.connection()
         if connection is None:
             return []
+        self._keep_slow(connection)
         with self.shared():
             return mirroring.flush(self, connection)
+
+    def health(self, policy: Policy | None = None) -> Health:
+        """Look the site over, without touching it. Raises CouldNotCheck when there is no database."""
+        return health.health(self, policy or self.policy, list(self._slow))
+
+    def _keep_slow(self, connection: Connection) -> None:
+        """Write down the slow statements noted so far, for other processes to see; never at anybody's cost."""
+        noted = [self._slow.popleft() for _ in range(len(self._slow))]
+        if noted:
+            with suppress(sqlite3.Error), sqlite.transaction(connection):
+                slow.keep(connection, noted)
 
     def failed(self, error: Exception) -> None:
         """Note that the second home could not be written: the debt stays in the journal."""
@@ -134,6 +152,9 @@ class Site(Host):
         """Pay the debts of this process, and close its connections."""
         self.shadow.stop()
         self._mirror.stop()
+        mine: Connection | None = getattr(self._mine, "connection", None)
+        if mine is not None and os.getpid() == self._process:
+            self._keep_slow(mine)
         with self._lock:
             opened, self._opened = self._opened, []
             views, self._views = self._views, {}
