@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from .. import site
 from ..engines.sqlite import Connection
 from ..moves.mirroring import Mirrored
@@ -31,8 +33,12 @@ class Host(site.Site, ABC):
         """Begin a unit of work."""
 
     @abstractmethod
-    def repository(self, document: str, part: str, unit: Any) -> Any:
+    def repository(self, document: str, part: str, unit: Any, *, model: bool = False) -> Any:
         """Return the records of a document."""
+
+    @abstractmethod
+    def model(self, document: Document, part: str) -> type[BaseModel]:
+        """Return the pydantic model of a document's records."""
 
     @abstractmethod
     def wake(self) -> None:

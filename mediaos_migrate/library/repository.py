@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pydantic import BaseModel, RootModel
+
 from ..ledger import Ledger
 from ..pack import Document, Part
 from ..record import Record
@@ -16,6 +18,7 @@ from ..stores.table import TableStore
 from ..values import of_python, to_python
 from .changes import ADD, PUT, REMOVE, UPDATE, Change, keyed
 from .host import Host
+from .models import plain
 from .query import Query, Where
 from .shadow import Read
 
@@ -28,18 +31,34 @@ SAMPLED = 5  # records of a list that are compared with the other home
 
 
 class Repository:
-    """The records of one part of a document. Keys are strings, or tuples where they have several parts."""
+    """The records of one part of a document. Keys are strings, or tuples where they have several parts.
 
-    def __init__(self, site: Host, document: Document, part: str = RECORDS, unit: Any = None) -> None:
-        self._site, self._document, self._part, self._unit = site, document, part, unit
+    Records are the app's JSON; they may be given as models as well, and with `typed` they come out as models.
+    """
+
+    def __init__(
+        self, site: Host, document: Document, part: str = RECORDS, unit: Any = None, *, typed: bool = False
+    ) -> None:
+        self._site, self._document, self._part, self._unit, self._typed = site, document, part, unit, typed
         self.part: Part = document.records if part == RECORDS else document.siblings  # type: ignore[assignment]
+
+    @property
+    def model(self) -> type[BaseModel]:
+        """The pydantic model of these records, made from the columns of their table."""
+        return self._site.model(self._document, self._part)
+
+    def _out(self, value: Value) -> Value:
+        found = to_python(value)
+        if self._typed and (isinstance(found, dict) or issubclass(self.model, RootModel)):
+            return self.model.model_validate(found)
+        return found
 
     def get(self, key: Id) -> Value:
         """Return a record, or None when there is none."""
         with self._store() as store:
             found = store.get([_key(key)]).get(_key(key))
         self._saw((_key(key),))
-        return None if found is None else to_python(found.value)
+        return None if found is None else self._out(found.value)
 
     def exists(self, key: Id) -> bool:
         """Tell whether there is a record with a key."""
@@ -67,19 +86,19 @@ class Repository:
         with self._store() as store:
             found = Query(store).page(*question)
         self._saw(tuple(record.key for record in found[:SAMPLED]), question)
-        return _values(found)
+        return self._values(found)
 
     def items(self) -> Items:
         """Return all records with their keys, in the order of the file."""
         with self._store() as store:
-            return [(_id(record.key), to_python(record.value)) for record in store.all()]
+            return [(_id(record.key), self._out(record.value)) for record in store.all()]
 
     def search(self, words: str, limit: int = 100) -> Values:
         """Return the records in which all words occur, accents and case aside, the best first."""
         with self._store() as store:
             if store.connection is not self._site.connection():
                 search.build(store.connection, self.part)
-            return _values(Query(store).search(words, limit))
+            return self._values(Query(store).search(words, limit))
 
     def add(self, value: Value, key: Id | None = None) -> Id:
         """Add a record and return its key, made as the app makes them if it has none.
@@ -93,13 +112,13 @@ class Repository:
         return self._put(value, key, PUT)
 
     def _put(self, value: Value, key: Id | None, op: str) -> Id:
-        found, name, value = keyed(self._document, self.part, value, None if key is None else _key(key))
+        found, name, value = keyed(self._document, self.part, plain(value), None if key is None else _key(key))
         self._write(Change(self._document, self._part, found, name, value, op))
         return _id(found)
 
-    def update(self, key: Id, members: dict[str, Any]) -> None:
+    def update(self, key: Id, members: dict[str, Any] | BaseModel) -> None:
         """Change some members of a record and keep the others exactly. Raises NoRecord."""
-        self._write(Change(self._document, self._part, _key(key), value=of_python(members), op=UPDATE))
+        self._write(Change(self._document, self._part, _key(key), value=of_python(plain(members)), op=UPDATE))
 
     def remove(self, key: Id) -> None:
         """Remove a record. Raises NoRecord."""
@@ -114,6 +133,9 @@ class Repository:
 
     def _saw(self, keys: tuple[Key, ...], question: tuple[Any, ...] | None = None) -> None:
         self._site.shadow.saw(Read(self._document, self._part, keys, question))
+
+    def _values(self, records: Iterable[Record]) -> Values:
+        return [self._out(record.value) for record in records]
 
     @contextmanager
     def _store(self) -> Iterator[TableStore]:
@@ -133,7 +155,3 @@ def _key(key: Id) -> Key:
 
 def _id(key: Key) -> Id:
     return key[0] if len(key) == 1 else key
-
-
-def _values(records: Iterable[Record]) -> Values:
-    return [to_python(record.value) for record in records]

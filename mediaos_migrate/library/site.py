@@ -27,6 +27,7 @@ from ..stores.file import RECORDS
 from .host import Host
 from .jobs import Jobs
 from .mirror import Mirror
+from .models import model_of
 from .repository import Repository
 from .shadow import Shadow
 from .sessions import Sessions
@@ -35,6 +36,8 @@ from .view import FileView
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydantic import BaseModel
 
     from ..pack import Pack
     from ..secrets import Vault
@@ -48,6 +51,7 @@ class Site(Host):
     def __init__(self, data: Path, db: Path, app: Pack, vault: Vault) -> None:
         super().__init__(data, db, app, vault)
         self._views: dict[str, FileView] = {}
+        self._models: dict[tuple[str, str], type[BaseModel]] = {}
         self._lock = threading.Lock()
         self._mine = threading.local()
         self._opened: list[Connection] = []
@@ -62,9 +66,18 @@ class Site(Host):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def repository(self, document: str, part: str = RECORDS, unit: UnitOfWork | None = None) -> Repository:
-        """Return the records of a document (`part`: `siblings` for those beside its list)."""
-        return Repository(self, self.pack.document(document), part, unit)
+    def repository(
+        self, document: str, part: str = RECORDS, unit: UnitOfWork | None = None, *, model: bool = False
+    ) -> Repository:
+        """Return the records of a document (`part`: `siblings` for those beside its list), on wish as models."""
+        return Repository(self, self.pack.document(document), part, unit, typed=model)
+
+    def model(self, document: Document, part: str = RECORDS) -> type[BaseModel]:
+        """Return the pydantic model of a document's records: one class as long as the site is open."""
+        with self._lock:
+            if (document.name, part) not in self._models:
+                self._models[document.name, part] = model_of(document, part)
+            return self._models[document.name, part]
 
     def unit_of_work(self) -> UnitOfWork:
         """Begin a unit of work."""
