@@ -33,6 +33,7 @@ LAYERS: Final = [
     "backup",
     "moves",
     "library",
+    "aio",
     "show",
     "cli",
 ]

@@ -80,7 +80,7 @@ _FIELDS: Final = tuple(field.name for field in fields(Job))
 class Jobs(Service):
     """The queue of an app's jobs, for any number of workers in any number of processes."""
 
-    columns: ClassVar = frozenset({*_FIELDS, "library_item_id"})
+    _columns: ClassVar = frozenset({*_FIELDS, "library_item_id"})
 
     def __init__(self, site: Host, queue: Queue, clock: Clock = now, attempts: int = ATTEMPTS) -> None:
         super().__init__(site, queue.table, clock)

@@ -31,7 +31,7 @@ def instant(moment: datetime | float) -> str:
 class Service:
     """A table of the app that only the database holds."""
 
-    columns: ClassVar[frozenset[str]]
+    _columns: ClassVar[frozenset[str]]
 
     def __init__(self, site: Host, table: str, clock: Clock = now) -> None:
         self._site, self._clock = site, clock
@@ -44,7 +44,7 @@ class Service:
         if found is None:
             raise CouldNotCheck(f"There is no database at {self._site.db}.", "Run `mediaos-migrate migrate` first.")
         if not self._ready:
-            if not self.columns <= columns_of(found, self._name):
+            if not self._columns <= columns_of(found, self._name):
                 raise CouldNotCheck(
                     f"The table {self._name} is not as it should be.", "Run `mediaos-migrate schema up`."
                 )

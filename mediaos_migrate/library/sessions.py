@@ -22,7 +22,7 @@ class Sessions(Service):
     A row names no account: one that is deleted would take its revocations with it, and might come back.
     """
 
-    columns: ClassVar = frozenset({"token_hash", "expires_at", "revoked_at"})
+    _columns: ClassVar = frozenset({"token_hash", "expires_at", "revoked_at"})
 
     def __init__(self, site: Host, blacklist: Blacklist, clock: Clock = now) -> None:
         super().__init__(site, blacklist.table, clock)

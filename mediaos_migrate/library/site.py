@@ -161,6 +161,15 @@ class Site(Host):
                 if self.on_alarm:
                     self.on_alarm(name, debts.count)
 
+    def release(self) -> None:
+        """Close this thread's connection, for a thread that ends before the site does."""
+        found: Connection | None = getattr(self._mine, "connection", None)
+        if found is not None:
+            with self._lock:
+                self._opened.remove(found)
+            del self._mine.connection
+            found.close()
+
     def close(self) -> None:
         """Pay the debts of this process, and close its connections."""
         self.shadow.stop()
