@@ -12,7 +12,7 @@ from inside import command
 from mediaos_migrate import MigrateError, Site, slow
 from mediaos_migrate.engines import sqlite, timing
 from mediaos_migrate.errors import CouldNotCheck, NeedsPerson
-from mediaos_migrate.journal import Journal
+from mediaos_migrate.journal import Debt, Journal
 from mediaos_migrate.moves import health as moves
 from mediaos_migrate.moves.policy import Policy
 
@@ -37,7 +37,7 @@ def sql(folder: Path, *statements: str) -> None:
 
 def owe(folder: Path, count: int) -> None:
     with closing(sqlite3.connect(folder / "mediaos.db")) as connection:
-        Journal(connection).owe("library", "records", [((str(n),), "put") for n in range(count)])
+        Journal(connection).owe("library", "records", [Debt((str(n),), "put") for n in range(count)])
         connection.commit()
 
 

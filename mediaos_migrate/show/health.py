@@ -16,7 +16,7 @@ FEW = 5
 def told(result: Health) -> Lines:
     """Tell how a site does."""
     rows = [(each.table, each.rows, None if each.size is None else size(each.size)) for each in result.tables]
-    rows = [row for row in rows if not row[0].startswith("_mm_")]
+    rows = [row for row in rows if not row[0].startswith(("_mm_", "sqlite_"))]
     if rows:
         yield from table([("table", "rows", "size"), *rows])
         yield ""
