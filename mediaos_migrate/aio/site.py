@@ -11,7 +11,7 @@ from typing import Final, Self
 from .. import library
 from ..moves.health import Health
 from ..moves.mirroring import Mirrored
-from ..moves.policy import PRESETS, Policy
+from ..moves.policy import Policy
 from ..stores.file import RECORDS
 from .repository import Repository
 from .services import Jobs, Sessions
@@ -76,6 +76,6 @@ class Site:
         """Write every file that is behind its table now. Raises what stands in the way."""
         return await self._threads.call(self._inner.flush)
 
-    async def health(self, policy: Policy = PRESETS["home"]) -> Health:
+    async def health(self, policy: Policy | None = None) -> Health:
         """Look the site over, without touching it. Raises CouldNotCheck when there is no database."""
         return await self._threads.call(self._inner.health, policy)

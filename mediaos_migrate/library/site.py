@@ -6,8 +6,8 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from .. import slow
 from ..engines import sqlite, timing
 from ..engines.sqlite import Connection
-from ..journal import Journal
 from ..errors import UsageError
+from ..journal import Journal
 from ..ledger import Ledger
 from ..moves import health, mirroring, preflight
 from ..moves.health import Health
@@ -29,8 +29,8 @@ from .jobs import Jobs
 from .mirror import Mirror
 from .models import model_of
 from .repository import Repository
-from .shadow import Shadow
 from .sessions import Sessions
+from .shadow import Shadow
 from .unit import UnitOfWork
 from .view import FileView
 
