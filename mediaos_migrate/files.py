@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from . import crash
 
@@ -22,10 +22,17 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXE
 TEMPORARY: Final = ".mediaos-migrate-tmp"
 
 
+class Readable(Protocol):
+    """What can be read."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read some bytes."""
+
+
 class Hashing:
     """A binary stream that digests what is read from it (SHA-256)."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream, self._digest, self.size = stream, hashlib.sha256(), 0
 
     def read(self, size: int = -1) -> bytes:
@@ -50,6 +57,14 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a file in hex, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def plain(path: Path) -> Iterator[BinaryIO]:
+    """Lend out a file to be read, following no link and waiting for no device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        yield stream
 
 
 def settled_digest(path: Path, *, pause: float = 0.05, looks: int = 20) -> str | None:

@@ -87,6 +87,7 @@ class Vault:
         self._key = key
         self.sealing = False
         self._derived: dict[bytes, AESGCM] = {}
+        self._for_files: dict[bytes, bytes] = {}  # the last one: all files of a backup share their salt
         self._salt = os.urandom(_SALT)
 
     @property
@@ -115,6 +116,13 @@ class Vault:
         iv = os.urandom(_IV)
         sealed = self._cipher(self._salt).encrypt(iv, text.encode("utf-8", "surrogatepass"), None)
         return base64.b64encode(self._salt + iv + sealed[-_TAG:] + sealed[:-_TAG]).decode()
+
+    def derive(self, salt: bytes) -> bytes:
+        """Return a key for whole files, made of the site's key; it opens no envelope of the app."""
+        if salt not in self._for_files:
+            secret = (self._key or "").encode()
+            self._for_files = {salt: hashlib.pbkdf2_hmac("sha256", secret, b"mediaos-migrate backup" + salt, _ROUNDS)}
+        return self._for_files[salt]
 
     def _cipher(self, salt: bytes) -> AESGCM:
         if salt not in self._derived:

@@ -17,7 +17,7 @@ from typing import Final, Self, TextIO
 from . import __version__, files, marker, migrations, pack
 from .engines import sqlite
 from .engines.sqlite import Connection
-from .errors import CouldNotCheck, Locked, NoData
+from .errors import CouldNotCheck, Locked, NoData, Refused
 from .ledger import Ledger
 from .migrations import Ladder, Migration
 from .pack import MAPPING, Document, Pack, Part
@@ -29,6 +29,7 @@ STATE_FOLDER: Final = ".mediaos-migrate"
 DATABASE: Final = "mediaos.db"
 ENGINE: Final = "sqlite"
 LOCK: Final = "lock"
+RESTORE: Final = "restore.json"  # in the state folder as long as a restore is not done
 LOCK_PAUSE: Final = 0.01
 TURNS: Final = 20  # so many times the wait for one holder is waited for all of them
 
@@ -119,15 +120,17 @@ class Site:
         return [entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry not in leftovers]
 
     @contextmanager
-    def locked(self, wait: float = 0) -> Iterator[None]:
+    def locked(self, wait: float = 0, *, restoring: bool = False) -> Iterator[None]:
         """Hold the site's lock: one writing run at a time, waiting so many seconds; a dead one's lock is free.
 
-        Raises Locked, naming who holds it since when.
+        Raises Locked, naming who holds it since when, and Refused while a restore is half done.
         """
         files.make_folder(self.state, self.owner)
         with ExitStack() as held:
             for path in dict.fromkeys((self.state / LOCK, self._database_lock)):
                 held.enter_context(_locked(path, self.owner, wait))
+            if not restoring:
+                self.check_restored()
             yield
 
     @contextmanager
@@ -135,7 +138,16 @@ class Site:
         """Hold the site's lock together with other writers, so that no run that needs it alone gets between."""
         files.make_folder(self.state, self.owner)
         with _locked(self.state / LOCK, self.owner, wait, shared=True):
+            self.check_restored()
             yield
+
+    def check_restored(self) -> None:
+        """Raise Refused while a restore is half done: files and database are of two moments."""
+        if (self.state / RESTORE).exists():
+            raise Refused(
+                "A restore was interrupted; files and database are of two moments.",
+                "Complete it with `mediaos-migrate backup restore --resume`.",
+            )
 
     @contextmanager
     def holding(self, document: str, wait: float = 30) -> Iterator[None]:

@@ -11,7 +11,8 @@ import pytest
 from conftest import FIXTURES, KEY
 from inside import OTHER_KEY, command
 
-from mediaos_migrate.moves import doctor, room
+from mediaos_migrate import room
+from mediaos_migrate.moves import doctor
 
 BROKEN = FIXTURES / "broken"
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import KEY, clean_environment
 from inside import command
 
-from mediaos_migrate import backup, files, scratch
+from mediaos_migrate import backups, files, scratch
 from mediaos_migrate.moves import exporting, migrating
 from mediaos_migrate.site import Site
 
@@ -52,13 +52,13 @@ def test_an_export_never_takes_bytes_of_a_file_that_changes_meanwhile(data, tmp_
         assert command("export", "--to", tmp_path / name, "--data", data).code == 0
         assert (tmp_path / name / "library.json").read_bytes() == wanted
         monkeypatch.undo()
-        monkeypatch.setattr(backup, "all_of", lambda site: [])
+        monkeypatch.setattr(backups, "all_of", lambda site: [])
 
 
 def test_a_file_that_changes_while_it_is_copied_is_no_base(data, tmp_path, monkeypatch):
     films(data)
     assert command("migrate", "--data", data).code == 0
-    monkeypatch.setattr(backup, "all_of", lambda site: [])
+    monkeypatch.setattr(backups, "all_of", lambda site: [])
     copy = files.copy
 
     def written_meanwhile(source, target, owner=None):

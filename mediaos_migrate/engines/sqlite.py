@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from urllib.parse import quote
 
 import sqlite_utils
@@ -188,6 +188,23 @@ def copy_database(source: Connection, target: Path, owner: tuple[int, int] | Non
     files.create(target, owner)
     with closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
+
+
+@contextmanager
+def nameless_copy(source: Connection, place: Path, owner: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
+    """Lend out a copy of a database whose file has no name any more: nothing of it stays, however this ends."""
+    files.create(place, owner)
+    with closing(sqlite3.connect(place)) as copy, place.open("rb") as stream:
+        copy.execute("PRAGMA journal_mode = OFF")
+        copy.execute("PRAGMA user_version").fetchone()  # opens the file
+        place.unlink()
+        source.backup(copy)
+        yield stream
+
+
+def wal_of(path: Path) -> Path:
+    """Return where a database's write-ahead log is."""
+    return path.with_name(path.name + "-wal")
 
 
 def network_file_system(path: Path) -> str | None:

@@ -6,7 +6,8 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from .. import backup, files, scratch
+from .. import backups, files, scratch
+from ..backups import Wish
 from ..engines.sqlite import Connection
 from ..errors import NotSettled
 from ..journal import Journal
@@ -54,7 +55,8 @@ def archive(site: Site, document: Document, place: Place) -> Archived:
     """Keep a copy of the file as it is, and leave it, put it away, or set a folder in its place."""
     path = site.file(document)
     digest = files.digest(path) if path.is_file() else None
-    name = backup.take(site, {document.file: digest}, f"complete-{document.name}").name if digest else None
+    wish = Wish(f"complete-{document.name}", automatic=False, digests={document.file: digest})
+    name = backups.take(site, None, wish).name if digest else None
     if digest and place is not Place.KEPT:
         aside = path.with_name(f".{path.name}{files.TEMPORARY}")
         path.rename(aside)
@@ -113,7 +115,7 @@ def _left(site: Site, connection: Connection, document: Document) -> list[Compar
     path = site.file(document)
     now = files.digest(path) if path.is_file() else None
     wrong = [FILE] if now != (kept.digest if kept.place is Place.KEPT else None) else []
-    if kept.digest and backup.holding(site, document.file, kept.digest) is None:
+    if kept.digest and backups.holding(site, document.file, kept.digest) is None:
         wrong.append(ARCHIVE)
     found = tuple(Discrepancy((key,), "changed", (Difference(key, "value"),)) for key in wrong)
     return [Comparison("_mm_archives", 0, 0, {"changed": len(found)}, found)] if found else []

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .. import anomalies
+from .. import anomalies, room
 from ..engines.sqlite import network_file_system
 from ..errors import MigrateError, Refused
 from ..report import SILENT, Progress
+from ..room import Room
 from ..site import Site
-from . import preflight, room
+from . import preflight
 from .migrating import Known, new_bytes, remembered
-from .room import Room
 from .surveyed import Options, Survey
 from .surveying import survey
 

@@ -9,7 +9,7 @@ from heapq import merge
 from pathlib import Path
 from typing import BinaryIO
 
-from .. import backup, files, scratch
+from .. import backups, files, scratch
 from ..digest import Hashes
 from ..documents.style import Style
 from ..documents.writer import LAST, Content, Identity, Patch, Want, write
@@ -144,7 +144,7 @@ class Export:
     def _base(self) -> Iterator[Path | None]:
         """Lend out the bytes that were imported, to be patched: a backup, or a copy of the file, which may change."""
         digest, name = self._entry.digest or "", self._document.file
-        base = backup.holding(self._site, name, digest) if self._entry.state == PRESENT else None
+        base = backups.holding(self._site, name, digest) if self._entry.state == PRESENT else None
         here = self._site.data / name
         if base or self._entry.state != PRESENT or not here.is_file() or files.digest(here) != digest:
             yield base

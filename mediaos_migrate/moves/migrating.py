@@ -8,16 +8,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import backup, crash, files, marker
+from .. import backups, crash, files, marker, room
+from ..backups import Wish
 from ..engines.sqlite import Connection, looking, tables, transaction
 from ..errors import CouldNotCheck, Damaged, FileChanged, UsageError
-from ..ledger import SKIPPED, Entry, Ledger
+from ..ledger import MISSING, SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
 from ..secrets import PLAIN
 from ..site import Site, parts, tables_of
 from ..stages import Stage
 from ..stores import changes
-from . import mirroring, preflight, room, schema
+from . import mirroring, preflight, schema
 from .comparing import compare_document
 from .importing import import_document, refuse_strangers
 from .looks import LOOKS, look_once
@@ -185,7 +186,7 @@ def _complete(site: Site) -> None:
 
 def _tidy(site: Site) -> None:
     """Remove what an interrupted run left behind."""
-    backup.clear_partial(site)
+    backups.clear_partial(site)
     for leftover in files.leftovers(site.data):
         leftover.unlink()
 
@@ -194,9 +195,19 @@ def _back_up(site: Site, surveys: list[Survey], result: Migration) -> None:
     known = remembered(site).documents
     if not any(_is_new(seen, known) for seen in surveys if seen.state != SKIPPED):
         return
-    wanted = {seen.document.file: seen.digest for seen in surveys if seen.digest}
-    if wanted:
-        result.backup = backup.take(site, wanted, "migrate").name
+    wanted = {seen.document.file: seen.digest for seen in surveys if seen.digest or seen.state == MISSING}
+    if not any(wanted.values()):
+        return
+    wish = Wish("migrate", digests=wanted)
+    last = next((each for each in reversed(backups.all_of(site)) if each.manifest.reason == wish.reason), None)
+    if last and last.digests == {name: digest for name, digest in wanted.items() if digest}:
+        result.backup = last.name  # of a run that was interrupted: what was before it is what one goes back to
+        return
+    if not site.db.exists() or not site.db.stat().st_size:
+        result.backup = backups.take(site, None, wish).name
+        return
+    with site.writing() as connection:
+        result.backup = backups.take(site, connection, wish).name
 
 
 def _import(site: Site, connection: Connection, surveys: list[Survey], result: Migration, progress: Progress) -> None:

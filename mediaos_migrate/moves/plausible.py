@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .. import backup
+from .. import backups
 from ..errors import Suspect
 from ..ledger import DAMAGED, MISSING, PRESENT, SKIPPED, Entry
 from ..site import Site
@@ -41,7 +41,7 @@ def _shrunk(seen: Survey, had: int, references: int) -> Suspect | None:
 
 def _smaller(site: Site, seen: Survey) -> Suspect | None:
     """Hold a file that was never accepted against its last backup: a lost database must not hide a lost library."""
-    sizes = [size for item in reversed(backup.all_of(site)) if (size := item.sizes.get(seen.document.file))]
+    sizes = [size for item in reversed(backups.all_of(site)) if (size := item.sizes.get(seen.document.file))]
     if not sizes or sizes[0] < MANY * RECORD or seen.size * 2 >= sizes[0]:
         return None
     has = "is gone" if seen.state == MISSING else f"has {seen.size:,} bytes"

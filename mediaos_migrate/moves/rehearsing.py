@@ -12,14 +12,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import files, migrations, scratch
+from .. import files, migrations, room, scratch
 from ..engines import sqlite
 from ..errors import NotSettled, Refused
 from ..ledger import Ledger
 from ..migrations import Ladder
 from ..report import SILENT, Progress
 from ..site import Site
-from . import room
 from .exporting import Exported, export_from
 from .migrating import Migration, look, migrate
 from .surveyed import Options

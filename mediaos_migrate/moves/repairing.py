@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from .. import backup, crash
+from .. import backups, crash
+from ..backups import Wish
 from ..engines.sqlite import Connection, transaction
 from ..errors import CouldNotCheck, MigrateError
 from ..evidence import Evidence
@@ -61,11 +62,10 @@ def repair(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) ->
         result.planned = [found for _, _, found in due]
         ask(result.planned)
         if due:
-            backup.take_database(site, connection, "repair")
+            backups.take(site, connection, Wish("repair"))
         for document, seen, _ in due:
             progress.step("repair", document.file)
             with site.holding(document.name):
-                _back_up(site, document)
                 _settle(site, connection, document, seen, wanted.believe)
                 result.settled.append(_verify(site, connection, document))
             crash.point("repaired")
@@ -89,12 +89,6 @@ def _look(
     )
     behind = document.name in Ledger(connection).blocked() or document.name in Journal(connection).debts()
     return seen, report if report.differs or report.unverifiable or behind else None
-
-
-def _back_up(site: Site, document: Document) -> None:
-    digest = mirroring.digest_of(site, document)
-    if digest:
-        backup.take(site, {document.file: digest}, f"repair-{document.name}")
 
 
 def _settle(site: Site, connection: Connection, document: Document, seen: Survey, believe: Home) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .. import backup, crash, files, marker
+from .. import backups, crash, files, marker
+from ..backups import Wish
 from ..engines.sqlite import Connection, quoted
 from ..errors import Refused
 from ..ledger import Ledger
@@ -63,7 +64,7 @@ def rollback(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) 
         ask(result)
         if result.stages or wanted.discard_database:
             progress.step("back up", "the database")
-            result.backup = backup.take_database(site, connection, "rollback").name
+            result.backup = backups.take(site, connection, Wish("rollback")).name
             result.saved = _save(site, connection, result.price)
             crash.point("rollback.saved")
         asked = Asked(why=wanted.why or "rolled back")

@@ -10,7 +10,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import backup, migrations
+from .. import backups, migrations
+from ..backups import Wish
+from ..backups.manifest import DATABASE
 from ..engines import sqlite
 from ..engines.sqlite import Connection, looking, quoted, tables, transaction
 from ..errors import CouldNotCheck, MigrateError, NotOurs, Refused, UsageError
@@ -191,14 +193,14 @@ def _guarded(site: Site, connection: Connection, reason: str, *, needed: bool) -
     if not needed or not _holds_rows(connection):
         yield None
         return
-    saved = backup.take_database(site, connection, reason)
+    saved = backups.take(site, connection, Wish(reason))
     before = _drift_names(connection)
     try:
         yield saved.name
     except MigrateError as error:
         if _drift_names(connection) <= before:  # a good step may have removed what was made by hand
             raise
-        with closing(sqlite3.connect(saved.folder / site.db.name)) as source:
+        with closing(sqlite3.connect(saved.path / DATABASE)) as source:
             source.backup(connection)
         told = f"{error.message} The database was brought back from the backup {saved.name}."
         raise MigrateError(told, error.remedy, **error.facts) from None

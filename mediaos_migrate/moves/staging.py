@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from .. import crash, marker
+from .. import backups, crash, marker
+from ..backups import Wish
 from ..engines.sqlite import Connection, transaction
 from ..errors import CouldNotCheck, Refused
 from ..evidence import Evidence
@@ -54,7 +55,7 @@ def advance(
                 Ledger(connection).stage(document.name), to, already=any(s.document == document.name for s in done)
             ):
                 progress.step("advance", document.file)
-                done.append(_forward(site, connection, document, asked))
+                done.append(_forward(site, connection, document, asked, first=not done))
             _hold(Ledger(connection), document, asked.hold, asked.why)
     return done
 
@@ -87,7 +88,7 @@ def _check(site: Site, connection: Connection) -> None:
     mirroring.complete_units(site, connection)
 
 
-def _forward(site: Site, connection: Connection, document: Document, asked: Asked) -> Step:
+def _forward(site: Site, connection: Connection, document: Document, asked: Asked, *, first: bool) -> Step:
     ledger = Ledger(connection)
     stage = ledger.stage(document.name)
     after = stage.next or stage
@@ -97,6 +98,8 @@ def _forward(site: Site, connection: Connection, document: Document, asked: Aske
             f"See `mediaos-migrate stage why-not {document.name}`.",
             document=document.name,
         )
+    if first:
+        backups.take(site, connection, Wish("stage-advance"))
     with site.holding(document.name):
         if not stage.believes_table:
             mirroring.in_step(site, connection, document)
@@ -178,6 +181,8 @@ def retreat(
     Where the table was believed, the file is written from it and proved equal first.
     """
     with opened(site) as connection:
+        if any(stage is not Stage.OFF for stage in Ledger(connection).stages().values()):
+            backups.take(site, connection, Wish("stage-retreat"))
         return retreat_in(site, connection, (chosen(site, names), to), asked or Asked(), progress)
 
 

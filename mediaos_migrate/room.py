@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import Refused
-from ..site import Site
+from .errors import Refused
+from .site import Site
 
 BACKUP: Final = 1  # what a migration writes, in sizes of the files: the copies …
 DATABASE: Final = 2  # … and the database with its journal
@@ -40,6 +40,11 @@ def for_migration(site: Site, size: int) -> list[Room]:
     """Say what a migration of files of this size needs, disk by disk: backups here, the database there."""
     wanted = [(site.data, BACKUP * size), (_existing(site.db.parent), DATABASE * size)]
     return _by_disk(wanted)
+
+
+def for_backup(folder: Path, size: int) -> Room:
+    """Say what a backup of this size needs beside the data."""
+    return _by_disk([(_existing(folder), size)])[0]
 
 
 def for_rehearsal(folder: Path, size: int) -> Room:
