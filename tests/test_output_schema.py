@@ -31,6 +31,7 @@ from mediaos_migrate.errors import MigrateError
 PUBLISHED: Final = json.loads(SCHEMA.read_text(encoding="utf-8"))
 VALIDATOR: Final = Draft202012Validator(PUBLISHED)
 FILM: Final = "mgln17v4c7p0ka"
+BACKUP: Final = "config/.mediaos-migrate/backups/a"  # the one that the migration made, under a shorter name
 
 # How each command is called where all is well.
 CALLS: Final = {
@@ -56,6 +57,13 @@ CALLS: Final = {
     "mirror flush": ["mirror", "flush"],
     "search build": ["search", "build"],
     "repair": ["repair", "--believe", "file", "--yes"],
+    "backup create": ["backup", "create"],
+    "backup list": ["backup", "list"],
+    "backup show": ["backup", "show", BACKUP],
+    "backup verify": ["backup", "verify"],
+    "backup restore": ["backup", "restore", BACKUP, "--as-it-is", "--yes"],
+    "backup prune": ["backup", "prune", "--keep-last", "1"],
+    "backup schedule": ["backup", "schedule"],
     "schema status": ["schema", "status"],
     "schema up": ["schema", "up"],
     "schema down": ["schema", "down", "--yes", "--accept-loss"],
@@ -110,6 +118,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["mediaos-migrate", *arguments], env=clean_environment(ENCRYPTION_KEY=KEY), capture_output=True, text=True
     )
     assert sum(document["quarantined"] for document in told(done)["documents"]) == 1
+    [made] = (folder / ".mediaos-migrate" / "backups").iterdir()
+    made.rename(made.with_name("a"))
     return folder
 
 

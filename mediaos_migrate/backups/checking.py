@@ -13,7 +13,7 @@ from ..engines.sqlite import Connection
 from ..errors import CouldNotCheck, MigrateError
 from ..ledger import Ledger
 from ..site import Site
-from .manifest import Held
+from .manifest import DATABASE, Held
 from .places import Backup
 
 
@@ -66,8 +66,8 @@ def database(site: Site, backup: Backup, folder: Path | None = None) -> Iterator
     if held is None:
         raise CouldNotCheck("The backup holds no database.", "")
     with scratch.folder("backup", folder) as place:
-        backup.extract(held, place / held.name, site.vault)
-        with sqlite.looking(place / held.name) as connection:
+        backup.extract(held, place / DATABASE, site.vault)
+        with sqlite.looking(place / DATABASE) as connection:
             if Ledger.is_in(connection):
                 Ledger(connection).check(site.pack.app)
             yield connection

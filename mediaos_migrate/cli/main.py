@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import UsageError
-from . import keeping, looking, moving, proving, staging, validating
+from . import backups, keeping, looking, moving, proving, staging, validating
 from .answers import Interrupted, Said, failure
 from .options import option
 from .schema import schema_app
@@ -36,6 +36,7 @@ validating.add_to(app)
 staging.add_to(app)
 looking.add_to(app)
 keeping.add_to(app)
+backups.add_to(app)
 proving.add_to(schema_app)
 app.add_typer(schema_app, name="schema")
 

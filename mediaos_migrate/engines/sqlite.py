@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -222,3 +223,36 @@ def network_file_system(path: Path) -> str | None:
         if inside and len(folder) >= len(best):
             best, kind = folder, fs
     return kind if kind in _NETWORK else None
+
+
+def restore(source: Connection, live: Connection, patience: float = 60) -> None:
+    """Write one database over another that may be in use, by the backup API: all of it or nothing.
+
+    Raises MigrateError when somebody else holds it for so many seconds; then it is as it was.
+    """
+    live.execute("PRAGMA busy_timeout = 0")  # the steps wait, not each of them for itself
+    since = time.monotonic()
+
+    def watch(status: int, _remaining: int, _total: int) -> None:
+        nonlocal since
+        if status not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            since = time.monotonic()
+        elif time.monotonic() - since >= patience:
+            raise MigrateError(
+                f"Another program holds the database; it was not let go for {patience:.0f} s.",
+                "Stop it and run the command again.",
+            )
+
+    try:
+        source.backup(live, pages=1024, progress=watch, sleep=0.02)
+    finally:
+        live.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
+def make_like(path: Path, page_size: int, owner: tuple[int, int] | None = None) -> None:
+    """Make an empty database with a page size, so that one like that can be written over it."""
+    if not path.exists():
+        files.create(path, owner)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {page_size}")
+        connection.execute("VACUUM")
