@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -124,27 +125,29 @@ def _needed(site: Site, connection: Connection | None, found: Sequence[Backup]) 
     newest_first = list(reversed(found))
     needed: dict[str, str] = {}
 
+    whole = cache(lambda number: is_whole(newest_first[number]))
+
     def first(why: str, fits: Callable[[Backup], bool]) -> None:
-        chosen = next((backup for backup in newest_first if fits(backup)), None)
+        chosen = next((backup for n, backup in enumerate(newest_first) if fits(backup) and whole(n)), None)
         if chosen:
             needed.setdefault(chosen.name, why)
 
-    first("the last good one", is_whole)
-    first("the last good one with a database", lambda b: b.manifest.database is not None and is_whole(b))
+    first("the last good one", lambda _: True)
+    first("the last good one with a database", lambda b: b.manifest.database is not None)
     for name in _restoring(site):
         needed.setdefault(name, "an interrupted restore needs it")
     if connection is not None and Ledger.is_in(connection):
         ledger, there = Ledger(connection), tables(connection)
         for document, entry in ledger.documents().items():
             if entry.digest:
-                why = f"holds {entry.file} as it was last imported"
+                why = f"it holds {entry.file} as it was last imported"
                 first(why, lambda b, e=entry: not b.archived and b.digests.get(e.file) == e.digest)  # type: ignore[misc]
             kept = ledger.archived(document) if "_mm_archives" in there else None
             if kept and kept.digest:
                 why = f"it holds {entry.file} as it was put away"
                 first(why, lambda b, e=entry, k=kept: b.digests.get(e.file) == k.digest)  # type: ignore[misc]
             if ledger.stage(document).believes_table:
-                first(f"holds the last copy of {entry.file}", lambda b, e=entry: e.file in b.sizes)  # type: ignore[misc]
+                first(f"it holds the last copy of {entry.file}", lambda b, e=entry: e.file in b.sizes)  # type: ignore[misc]
     return needed
 
 

@@ -9,7 +9,7 @@ from .. import crash, files
 from ..backups import checking
 from ..engines import sqlite
 from ..engines.sqlite import Connection, transaction
-from ..errors import MigrateError, NotOurs, Refused
+from ..errors import CouldNotCheck, MigrateError, NotOurs, Refused
 from ..journal import Journal
 from ..ledger import Ledger
 from ..pack import Document
@@ -35,7 +35,7 @@ def opened(site: Site) -> Connection:
 def is_broken(site: Site) -> bool:
     """Tell whether the file at the database's place is none; raises NotOurs when it is somebody else's."""
     try:
-        with closing(opened(site)) as connection:
+        with sqlite.looking(site.db) as connection:  # what is somebody else's stays as it is
             if Ledger.is_in(connection):
                 Ledger(connection).check(site.pack.app)
             return False
@@ -44,7 +44,7 @@ def is_broken(site: Site) -> bool:
             return True
         raise
     except (sqlite3.DatabaseError, MigrateError) as error:
-        if "locked" in str(error) or "holds the database" in str(error):
+        if isinstance(error, CouldNotCheck) or "holds the database" in str(error):
             raise
         return True
 

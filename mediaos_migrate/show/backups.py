@@ -114,7 +114,7 @@ def pruned_text(plan: Plan, *, dry_run: bool) -> Lines:
     """Tell which backups went."""
     would = "would be removed" if dry_run else "removed"
     yield from (f"{backup.name}: {would}, {size(backup.size)}" for backup in plan.removed)
-    yield from (f"{name}: stays, it {why}" for name, why in plan.needed.items())
+    yield from (f"{name}: stays, {why}" for name, why in plan.needed.items())
     yield f"{many(len(plan.removed), 'backup')} {would}, {len(plan.kept):,} kept."
 
 
