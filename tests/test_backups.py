@@ -459,7 +459,7 @@ def test_restore_after_restore_of_a_site_that_is_written_gives_a_consistent_pair
     data = Path(shutil.copytree(FIXTURES / "shelf", tmp_path_factory.mktemp("written") / "config"))
     base = ["--data", data, "--app", SHELF]
     assert command("migrate", *base).code == 0
-    words = ["stage", "advance", "books", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    words = ["stage", "advance", "--to", stage, "--policy", "ci", "--host-reads-database"]
     assert stage is Stage.OFF or command(*words, *base).code == 0
     with being_written(data) as wait:
         for _ in act_on(data, [*acts, "backup", "restore"], random.Random(seed)):
