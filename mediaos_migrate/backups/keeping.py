@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -136,19 +136,30 @@ def _needed(site: Site, connection: Connection | None, found: Sequence[Backup]) 
     first("the last good one with a database", lambda b: b.manifest.database is not None)
     for name in _restoring(site):
         needed.setdefault(name, "an interrupted restore needs it")
-    if connection is not None and Ledger.is_in(connection):
-        ledger, there = Ledger(connection), tables(connection)
-        for document, entry in ledger.documents().items():
-            if entry.digest:
-                why = f"it holds {entry.file} as it was last imported"
-                first(why, lambda b, e=entry: not b.archived and b.digests.get(e.file) == e.digest)  # type: ignore[misc]
-            kept = ledger.archived(document) if "_mm_archives" in there else None
-            if kept and kept.digest:
-                why = f"it holds {entry.file} as it was put away"
-                first(why, lambda b, e=entry, k=kept: b.digests.get(e.file) == k.digest)  # type: ignore[misc]
-            if ledger.stage(document).believes_table:
-                first(f"it holds the last copy of {entry.file}", lambda b, e=entry: e.file in b.sizes)  # type: ignore[misc]
+    for why, fits in _needs(connection) if connection is not None and Ledger.is_in(connection) else ():
+        first(why, fits)
     return needed
+
+
+def _needs(connection: Connection) -> Iterator[tuple[str, Callable[[Backup], bool]]]:
+    """Say what the database needs of the backups, document by document."""
+    ledger, there = Ledger(connection), tables(connection)
+    for document, entry in ledger.documents().items():
+        file, digest = entry.file, entry.digest
+        kept = ledger.archived(document) if "_mm_archives" in there else None
+        if digest:
+            yield f"it holds {file} as it was last imported", _holds(file, digest)
+        if kept and kept.digest:
+            yield f"it holds {file} as it was put away", _holds(file, kept.digest)
+        if ledger.stage(document).believes_table:
+            yield f"it holds the last copy of {file}", _holds(file)
+
+
+def _holds(file: str, digest: str | None = None) -> Callable[[Backup], bool]:
+    """Tell of a backup whether it holds a file, at hand and with a digest if one is given."""
+    if digest is None:
+        return lambda backup: file in backup.sizes
+    return lambda backup: not backup.archived and backup.digests.get(file) == digest
 
 
 def _restoring(site: Site) -> list[str]:
