@@ -152,6 +152,7 @@ class Site:
     @contextmanager
     def holding(self, document: str, wait: float = 30) -> Iterator[None]:
         """Hold one document's file: of all processes one at a time replaces it."""
+        files.make_folder(self.state, self.owner)
         with _locked(self.state / f"{document}.{LOCK}", self.owner, wait):
             yield
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def in_processes(folder: Path, workers: int, requests: int) -> dict[str, int]:
                 with Site.open(folder) as site:
                     work(site, worker, requests, lambda key, n: os.write(writing, f"{key} {n}\n".encode()))
                 code = 0
+            except BaseException:  # noqa: BLE001  a child ends here, and says why
+                traceback.print_exc()
             finally:
                 os._exit(code)
         children.append(child)

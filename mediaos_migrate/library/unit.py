@@ -160,7 +160,7 @@ class Rewrite:
         self.after = ""
 
     def __enter__(self) -> Self:
-        with self._view.current() as connection:
+        with self._view.current(held=True) as connection:
             self.before = self._view.digest
             connection.execute("BEGIN")
             try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
 
 from .. import migrations, site
 from ..engines import sqlite
-from ..errors import Suspect
+from ..errors import FileChanged, MigrateError, NotSettled, Suspect
 from ..ledger import Ledger
 from ..moves import mirroring, plausible
 from ..moves.importing import import_document
@@ -19,6 +19,9 @@ from ..pack import Document
 from ..secrets import Vault
 from ..stages import Stage
 from ..stores.table import TableStore
+
+LOOKS: Final = 6  # at a file that changes while it is read …
+FREE: Final = 2  # … and so many before its writers are kept waiting
 
 
 class FileView:
@@ -34,14 +37,17 @@ class FileView:
         self.digest: str | None = None
 
     @contextmanager
-    def current(self) -> Iterator[sqlite3.Connection]:
-        """Lend out the tables as the file is now. Raises Damaged, Suspect or NotSettled."""
+    def current(self, *, held: bool = False) -> Iterator[sqlite3.Connection]:
+        """Lend out the tables as the file is now; `held`: the caller holds the document.
+
+        Raises Damaged, Suspect or NotSettled.
+        """
         with self._lock:
             if self._connection is None:
                 self._connection = self._made()
-                self._refresh(self._connection)
+                self._follow(self._connection, held=held)
             elif mirroring.digest_of(self._site, self._document) != self.digest:
-                self._refresh(self._connection)
+                self._follow(self._connection, held=held)
             yield self._connection
 
     def stores(self, connection: sqlite3.Connection) -> dict[str, TableStore]:
@@ -76,6 +82,21 @@ class FileView:
         Ledger(connection).make(self._site.pack.app)
         migrations.up(connection, self._site.migrations)
         return connection
+
+    def _follow(self, connection: sqlite3.Connection, *, held: bool) -> None:
+        """Read the file anew; where others write all the time, while none of them may."""
+        last: MigrateError = FileChanged(self._document.file)
+        for look in range(LOOKS):
+            with ExitStack() as alone:
+                if look >= FREE and not held:
+                    alone.enter_context(self._site.holding(self._document.name))
+                try:
+                    self._refresh(connection)
+                except (FileChanged, NotSettled) as error:
+                    last = error
+                else:
+                    return
+        raise last
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         seen = mirroring.look_at(self._site, connection, self._document, accepted=True)
