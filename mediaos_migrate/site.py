@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import random
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Self, TextIO
+from typing import Final, Self
 
-from . import __version__, files, marker, migrations, pack
+from . import __version__, files, locks, marker, migrations, pack
 from .engines import sqlite
 from .engines.sqlite import Connection
-from .errors import CouldNotCheck, Locked, NoData, Refused
+from .errors import CouldNotCheck, NoData, Refused
 from .ledger import Ledger
 from .migrations import Ladder, Migration
 from .pack import MAPPING, Document, Pack, Part
@@ -30,8 +25,6 @@ DATABASE: Final = "mediaos.db"
 ENGINE: Final = "sqlite"
 LOCK: Final = "lock"
 RESTORE: Final = "restore.json"  # in the state folder as long as a restore is not done
-LOCK_PAUSE: Final = 0.01
-TURNS: Final = 20  # so many times the wait for one holder is waited for all of them
 
 
 class Site:
@@ -113,7 +106,7 @@ class Site:
 
     def unmapped(self) -> list[str]:
         """Name everything in the data folder that no document of the pack stands for."""
-        ours = {self.state.name, *(self.db.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock"))}
+        ours = {self.state.name, *(self.db.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock", ".lock.gate"))}
         known = ours | {document.file for document in self.pack.documents.values()}
         entries = sorted(entry for entry in self.data.iterdir() if entry.name not in known)
         leftovers = set(files.leftovers(self.data))
@@ -128,7 +121,7 @@ class Site:
         files.make_folder(self.state, self.owner)
         with ExitStack() as held:
             for path in dict.fromkeys((self.state / LOCK, self._database_lock)):
-                held.enter_context(_locked(path, self.owner, wait))
+                held.enter_context(locks.alone(path, self.owner, wait))
             if not restoring:
                 self.check_restored()
             yield
@@ -137,7 +130,7 @@ class Site:
     def shared(self, wait: float = 30) -> Iterator[None]:
         """Hold the site's lock together with other writers, so that no run that needs it alone gets between."""
         files.make_folder(self.state, self.owner)
-        with _locked(self.state / LOCK, self.owner, wait, shared=True):
+        with locks.together(self.state / LOCK, self.owner, wait):
             self.check_restored()
             yield
 
@@ -153,7 +146,7 @@ class Site:
     def holding(self, document: str, wait: float = 30) -> Iterator[None]:
         """Hold one document's file: of all processes one at a time replaces it."""
         files.make_folder(self.state, self.owner)
-        with _locked(self.state / f"{document}.{LOCK}", self.owner, wait):
+        with locks.turn(self.state / f"{document}.{LOCK}", self.owner, wait):
             yield
 
     @property
@@ -196,44 +189,6 @@ class Site:
     def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
         """Return the tables of a document's parts, by the part's name."""
         return {name: TableStore(connection, document, part, self.vault) for name, part in parts(document).items()}
-
-
-@contextmanager
-def _locked(path: Path, owner: tuple[int, int], wait: float, *, shared: bool = False) -> Iterator[None]:
-    with suppress(FileExistsError):
-        files.create(path, owner)
-    with path.open("r+", encoding="utf-8") as stream:
-        _take_lock(stream, wait, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        if shared:
-            yield
-            return
-        stream.truncate(0)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
-        stream.flush()
-        try:
-            yield
-        finally:
-            stream.truncate(0)
-
-
-def _take_lock(stream: TextIO, wait: float, kind: int) -> None:
-    """Wait so many seconds for one holder; where many take turns, each turn is a new one."""
-    deadline, last, patience = time.monotonic() + max(wait, 0), "", time.monotonic() + wait * TURNS
-    while True:
-        try:
-            fcntl.flock(stream, kind | fcntl.LOCK_NB)
-        except OSError:
-            stream.seek(0)
-            holder, now = stream.read(), time.monotonic()
-            if holder != last and holder:
-                deadline, last = min(now + max(wait, 0), patience), holder
-            if now >= deadline:
-                holder = holder or "another run"
-                raise Locked(f"The site is in use by {holder}.", "Wait until that run has ended.") from None
-            time.sleep(random.uniform(0, 2 * LOCK_PAUSE))  # noqa: S311  so that waiting ones do not keep step
-        else:
-            return
 
 
 def parts(document: Document) -> dict[str, Part]:

@@ -25,7 +25,7 @@ LAYERS: Final = [
     "mapping record",
     "compare",
     "files scratch",
-    "documents engines secrets",
+    "documents engines locks secrets",
     "migrations",
     "anomalies stores ledger journal slow",
     "evidence marker",
@@ -43,7 +43,7 @@ OFFERED: Final = ["MigrateError", "Pack", "Site", "__version__"]
 PRINTING: Final = {"cli.main", "show.progress", "crash"}
 # Beside `files`, a file is opened for writing here only, and why.
 WRITING: Final = {
-    ("site", "_locked"): "the lock file says who holds it",
+    ("locks", "_taken"): "the lock file says who holds it",
     ("scratch", "folder"): "the lock file of a scratch folder, which is removed with it",
     ("scratch", "_sweep"): "the same lock, tried",
     ("engines.sqlite", "_look"): "an interrupted write is mended in a copy, in a temporary folder",
