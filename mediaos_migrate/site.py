@@ -106,7 +106,8 @@ class Site:
 
     def unmapped(self) -> list[str]:
         """Name everything in the data folder that no document of the pack stands for."""
-        ours = {self.state.name, *(self.db.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock", ".lock.gate"))}
+        beside = ("", "-wal", "-shm", "-journal", ".lock", ".lock.gate")
+        ours = {self.state.name, *(self.db.name + suffix for suffix in beside)}
         known = ours | {document.file for document in self.pack.documents.values()}
         entries = sorted(entry for entry in self.data.iterdir() if entry.name not in known)
         leftovers = set(files.leftovers(self.data))
