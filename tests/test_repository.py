@@ -469,3 +469,28 @@ def test_two_updates_of_one_record_at_once_keep_both(folder):
     assert {name: value for name, value in found.items() if name.startswith("member")} == {
         f"member{n}": n for n in range(12)
     }
+
+
+@pytest.mark.parametrize("stage", STAGES[1:], ids=str)
+def test_a_document_that_was_missing_comes_to_be_with_its_first_record(tmp_path, stage):
+    folder = Path(shutil.copytree(FIXTURES / "mediaos-empty", tmp_path / "config"))
+    (folder / "library.json").unlink()
+    assert command("migrate", "--data", folder, key=KEY).code == 0
+    at_stage(folder, stage)
+    with opened(folder) as site:
+        site.repository("library").add({"id": "first", "kind": "movie", "title": "First"})
+        site.flush()
+        assert site.repository("library").get("first")["title"] == "First"
+    validated(folder)
+    assert command("stage", "retreat", "library", "--to", "off", "--data", folder, key=KEY).code == 0
+    assert [item["id"] for item in in_file(folder)] == ["first"]
+
+
+@pytest.mark.parametrize("stage", STAGES[1:], ids=str)
+def test_a_document_that_is_missing_stays_missing_on_the_way_there_and_back(tmp_path, stage):
+    folder = Path(shutil.copytree(FIXTURES / "mediaos-empty", tmp_path / "config"))
+    (folder / "library.json").unlink()
+    assert command("migrate", "--data", folder, key=KEY).code == 0
+    at_stage(folder, stage)
+    assert command("stage", "retreat", "library", "--to", "off", "--data", folder, key=KEY).code == 0
+    assert not (folder / "library.json").exists()

@@ -21,6 +21,8 @@ from ..stores.table import TableStore
 from .changes import Change, apply, check
 from .host import Host
 
+NO_FILE = ""  # the digest of a document that came to be in the table: there is no file of it yet
+
 
 class StageMoved(Exception):
     """The stage of a document changed between looking and writing: begin again."""
@@ -112,6 +114,7 @@ class Commit:
                 if stage.mirrors:
                     _owe(Journal(connection), stores, name, self._changes[name])
                 apply(stores, self._changes[name])
+                make_present(connection, self._documents[name])
             both = [rewrite for rewrite in rewrites if stages[rewrite.document.name].writes_both]
             unit = uuid.uuid4().hex if both and len(stages) > 1 else None
             for rewrite in both:
@@ -148,6 +151,15 @@ def _owe(journal: Journal, stores: dict[str, TableStore], document: str, changes
         journal.owe(document, part, debts)
 
 
+def make_present(connection: Connection, document: Document) -> None:
+    """Let a document that was missing come to be with its first record."""
+    entry = Ledger(connection).document(document.name)
+    if entry is None or entry.state == MISSING:
+        Ledger(connection).put_document(
+            Entry(document.name, document.file, PRESENT, digest=NO_FILE, envelope=mirroring.new_envelope(document))
+        )
+
+
 class Rewrite:
     """A believed file with changes in it: written beside the old one, then put in its place."""
 
@@ -167,7 +179,7 @@ class Rewrite:
                 stores = self._view.stores(connection)
                 check(stores, self._changes)
                 apply(stores, self._changes)
-                self._make_present(connection)
+                make_present(connection, self.document)
                 path = self._site.file(self.document)
                 with self._replacement.writing() as stream:
                     Export(self._view.site, connection, self.document).write(stream, path if self.before else None)
@@ -177,12 +189,6 @@ class Rewrite:
             if mirroring.digest_of(self._site, self.document) != self.before:
                 raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
         return self
-
-    def _make_present(self, connection: Connection) -> None:
-        """Let a file that was missing come to be with its first record."""
-        entry = Ledger(connection).document(self.document.name)
-        if entry is None or entry.state == MISSING:
-            Ledger(connection).put_document(Entry(self.document.name, self.document.file, PRESENT))
 
     def put(self) -> None:
         """Put the new file in the old one's place."""

@@ -16,6 +16,7 @@ from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..site import Site
 from ..stages import Stage
+from ..stores.file import Envelope
 from . import placing, preflight
 from .exporting import Export
 from .importing import Contradiction, import_document
@@ -105,15 +106,21 @@ def settle(
         Journal(connection).close(document.name)
 
 
+def new_envelope(document: Document) -> str:
+    """Spell the envelope of a file that we make: the container, and nothing beside it."""
+    return Envelope({}, {}, None if document.under is None else 0, []).text
+
+
 def note_file(site: Site, connection: Connection, document: Document, digest: str) -> None:
     """Note a document's file as it is now: what both homes were last known to say."""
     ledger, path = Ledger(connection), site.file(document)
-    old = ledger.document(document.name) or Entry(document.name, document.file, PRESENT)
+    old = ledger.document(document.name)
+    envelope = old.envelope if old and old.state != MISSING else new_envelope(document)
     count = sum(store.count() for store in site.stores(connection, document).values())
     count += ledger.held_counts().get(document.name, 0)
     style = Style.of(path).to_json()
     ledger.put_document(
-        Entry(document.name, document.file, PRESENT, path.stat().st_size, digest, count, style, old.envelope)
+        Entry(document.name, document.file, PRESENT, path.stat().st_size, digest, count, style, envelope)
     )
 
 
@@ -241,6 +248,8 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
         upto = journal.upto(document.name)
         held = list(Ledger(connection).quarantined(document.name))
         export = Export(site, connection, document)
+        if export.absent:
+            return Mirrored(document.name, paid, before)
         export.check_key()
         entry = Ledger(connection).document(document.name)
         base = site.file(document) if entry and before is not None and before == entry.digest else None

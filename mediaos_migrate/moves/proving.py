@@ -51,6 +51,12 @@ class Proof:
             return False
         return last.holds(digest, self.fingerprint, self._changes[name], self._epoch)
 
+    def proved(self, name: str) -> bool:
+        """Tell whether a document was found clean in the present epoch, whatever was written since."""
+        last = self.last.get(name)
+        now = (CLEAN, self.fingerprint, self._epoch)
+        return last is not None and (last.verdict, last.fingerprint, last.epoch) == now
+
     def digest(self, name: str) -> str | None:
         """Return the digest of a document's file as it is now; None when there is none."""
         path = self._site.file(self._site.pack.document(name))

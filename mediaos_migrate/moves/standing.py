@@ -14,7 +14,6 @@ from ..ledger import EQUAL, MISSING, PRESENT, Ledger, Place
 from ..pack import Document
 from ..site import Site, tables_of
 from ..stages import Stage
-from . import mirroring
 from .policy import PRESETS, Policy
 from .proving import Proof
 
@@ -123,9 +122,7 @@ def missing(site: Site, connection: Connection, document: Document, asked: Asked
         found.append(f"{held}; --no-hold lets it go")
     if reason := ledger.blocked().get(document.name):
         found.append(f"it is blocked: {reason}")
-    if not stage.believes_table and not Proof(site, connection).holds(
-        document.name, mirroring.digest_of(site, document)
-    ):
+    if not Proof(site, connection).proved(document.name):
         found.append(_unproved(connection, document.name))
     if Journal(connection).debts().get(document.name) or document.name in Journal(connection).intents():
         found.append("its file is behind its table: run `mediaos-migrate mirror flush`")
