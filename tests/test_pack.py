@@ -200,6 +200,11 @@ MISTAKES = {
         'note = "note"\n\n[[documents.list.records.rules]]\ncode = "Bad Code"\nmeans = "x"\nremedy = "y"',
         "mapping.toml:32: documents.list.records.rules.0.code: String should match pattern '^[a-z][a-z0-9-]*$'",
     ),
+    "something unique without a column": (
+        'note = "note"',
+        'note = "note"\n\n[[documents.list.records.rules]]\ncode = "twice"\nmeans = "x"\nremedy = "y"\nunique = ["other"]',
+        "mapping.toml:23: documents.list.records: `other` has to be unique, and so needs a column",
+    ),
     "no name": ('name = "Notes"\n', "", "mapping.toml:1: name: Field required"),
 }
 

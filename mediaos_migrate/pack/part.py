@@ -134,6 +134,14 @@ class Part(Model):
         return self
 
     @model_validator(mode="after")
+    def _unique_in_columns(self) -> Self:
+        members = [column.member for column in self.columns.values()]
+        for member in (member for rule in self.rules for member in rule.unique):
+            if member not in members:
+                raise ValueError(f"`{member}` has to be unique, and so needs a column")
+        return self
+
+    @model_validator(mode="after")
     def _secrets_apart(self) -> Self:
         """Refuse a secret by which records are named or found, and one inside another: it would be sealed twice."""
         for name in (*self.key, *self.search):
