@@ -256,6 +256,13 @@ def test_a_gap_in_the_ledger_is_named_and_needs_a_person(words, shelf):
 # ── writing where nobody asked for it ──
 
 
+def test_a_pack_of_one_s_own_may_be_named_as_any_folder_is(tmp_path, monkeypatch):
+    shutil.copytree(SHELF, tmp_path / "pack")
+    monkeypatch.chdir(tmp_path)
+    assert command("schema", "lint", "--write", "--app", "pack").code == 0
+    assert command("schema", "new", "add_rating", "--app", "pack").code == 0
+
+
 @pytest.mark.parametrize("words", [("new", "add_rating"), ("lint", "--write")], ids=" ".join)
 def test_nothing_is_written_into_the_pack_that_came_with_us(words, monkeypatch):
     monkeypatch.delattr(files, "replacing")  # should it try, it must not succeed on the real one

@@ -84,9 +84,10 @@ def schema_new(
 
 def _own(app: str) -> Path:
     """Return where a pack of one's own keeps its migrations; nobody writes into an installed one by accident."""
-    if "/" not in app:
+    known = pack.load(app)
+    if known.folder != Path(app).resolve():
         raise UsageError("This writes into a pack's folder.", "Name it with --app, as in `--app ./schema/mediaos`.")
-    return pack.load(app).folder / ENGINE
+    return known.folder / ENGINE
 
 
 def add_to(app: typer.Typer) -> None:
