@@ -12,7 +12,7 @@ import pytest
 from conftest import FIXTURES, KEY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from inside import command
+from inside import SHELF, command
 
 from mediaos_migrate import MigrateError, Site
 from mediaos_migrate.errors import Conflict, NeedsPerson, Suspect, UsageError
@@ -148,6 +148,23 @@ def test_the_rules_of_the_app_hold_for_new_writes_only(staged):
             library.add({"id": twins[0]["id"], "kind": "movie", "title": "Another"})
         library.update(twins[0]["id"], {"year": 1})  # came in by import as one of two, and stays
         library.add({"kind": "audiobook", "title": "Harbour of Glass"})
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
+def test_a_rule_without_case_needs_no_column_in_small_letters(tmp_path, stage):
+    pack = Path(shutil.copytree(SHELF, tmp_path / "pack"))
+    mapping = (pack / "mapping.toml").read_text(encoding="utf-8")
+    lowered = 'title_key = { by = "lower", of = "title" }\n'
+    assert lowered in mapping
+    (pack / "mapping.toml").write_text(mapping.replace(lowered, ""), encoding="utf-8")
+    data = shutil.copytree(FIXTURES / "shelf", tmp_path / "data")
+    assert command("migrate", "--data", data, "--app", pack).code == 0
+    words = ["stage", "advance", "authors", "books", "--to", str(stage), "--policy", "ci", "--host-reads-database"]
+    assert command(*words, "--data", data, "--app", pack).code == 0
+    with Site.open(data=data, app=str(pack)) as site:
+        site.repository("books").add({"shelf": "Z", "id": "1", "title": "Élan"})
+        with pytest.raises(Conflict):
+            site.repository("books").add({"shelf": "Z", "id": "2", "title": "éLAN"})
 
 
 def test_a_map_is_written_by_its_names(folder, stage):

@@ -98,13 +98,21 @@ class TableStore:
         values: list[Any] = []
         for member, value in wanted.items():
             column = next(name for name, column in self.part.columns.items() if column.member == member)
-            derived = (name for name, d in self.part.derived.items() if d.by == "lower" and d.of == column)
-            folded = next(derived, None) if member in lower and isinstance(value, str) else None
-            tests.append(f"{quoted(folded or column)} IS ?")
-            values.append(value.lower() if folded else value)
+            folds = member in lower and isinstance(value, str)
+            tests.append(f"{self._lower(column) if folds else quoted(column)} IS ?")
+            values.append(value.lower() if folds else value)
         names = ", ".join(map(quoted, self.part.key))
         rows = self.connection.execute(f"SELECT {names} FROM {self._table} WHERE {' AND '.join(tests)}", values)
         yield from (tuple(map(key_of_column, row)) for row in rows)
+
+    def _lower(self, column: str) -> str:
+        """Say a column in small letters: by the column that is derived so, else as the app lowers them."""
+        derived = (name for name, d in self.part.derived.items() if d.by == "lower" and d.of == column)
+        if name := next(derived, None):
+            return quoted(name)
+        # SQLite's own lower() knows ASCII only.
+        self.connection.create_function("_mm_lower", 1, _lowered, deterministic=True)
+        return f"_mm_lower({quoted(column)})"
 
     def count(self) -> int:
         """Return how many records the table holds."""
@@ -316,6 +324,10 @@ class TableStore:
             table, to = map(quoted, target)
             found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self._table}.{of})"
             self.connection.execute(f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}")
+
+
+def _lowered(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _states(text: Any) -> dict[str, str]:
