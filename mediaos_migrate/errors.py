@@ -2,7 +2,8 @@
 
 MigrateError                 1   failed, state safe
 ├── UsageError               2   the command asks for something that does not exist
-│   └── BadPack              2   the description of an app is wrong
+│   ├── BadPack              2   the description of an app is wrong
+│   └── NoRecord             2   there is no record with this key (a KeyError, too)
 ├── Refused                  4   nothing was changed
 │   ├── Damaged              4   a file is no document of its app
 │   ├── Suspect              4   a file has implausibly few records
@@ -11,6 +12,7 @@ MigrateError                 1   failed, state safe
 │   ├── SeveralFolders       4   more than one folder holds data
 │   ├── NotOurs              4   the database belongs to somebody else
 │   ├── Locked               4   another run is at work
+│   ├── Conflict             4   a write would break a rule of the app
 │   └── NeedsKey             4   a value cannot be given back without the key
 ├── CouldNotCheck            5   an answer could not be had
 └── NeedsPerson              7   two sources of truth contradict each other
@@ -42,6 +44,10 @@ class UsageError(MigrateError):
 
 class BadPack(UsageError):
     """A pack's mapping.toml or its migrations contradict themselves; facts name file and line."""
+
+
+class NoRecord(UsageError, KeyError):
+    """There is no record with this key."""
 
 
 class Refused(MigrateError):

@@ -17,9 +17,8 @@ from conftest import FIXTURES
 from inside import SHELF, command
 
 from mediaos_migrate import Site
-from mediaos_migrate.errors import BadPack, CouldNotCheck, UsageError
+from mediaos_migrate.errors import BadPack, CouldNotCheck, NoRecord, UsageError
 from mediaos_migrate.library import LostLease
-from mediaos_migrate.library.changes import NoRecord
 from mediaos_migrate.library.jobs import Jobs
 from mediaos_migrate.library.service import instant
 from mediaos_migrate.library.sessions import Sessions

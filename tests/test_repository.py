@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from inside import SHELF, command
 
 from mediaos_migrate import MigrateError, Site
-from mediaos_migrate.errors import Conflict, NeedsPerson, Suspect, UsageError
-from mediaos_migrate.library.changes import NoRecord, base36, new_key
+from mediaos_migrate.errors import Conflict, NeedsPerson, NoRecord, Suspect, UsageError
+from mediaos_migrate.library.changes import base36, new_key
 from mediaos_migrate.stages import Stage
 
 STAGES = list(Stage)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..anomalies import folded
-from ..errors import Conflict, UsageError
+from ..errors import Conflict, NoRecord, UsageError
 from ..mapping import Mapper, NoKey
 from ..moves import requeueing
 from ..pack import KEY, Document, Part, Rule
@@ -25,10 +25,6 @@ PUT: Final = "put"
 UPDATE: Final = "update"
 REMOVE: Final = "remove"
 _DIGITS: Final = string.digits + string.ascii_lowercase
-
-
-class NoRecord(UsageError, KeyError):
-    """There is no record with this key."""
 
 
 @dataclass(frozen=True, slots=True)

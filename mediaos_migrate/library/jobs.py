@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Final
 
 from ..codecs import from_json, key_text
 from ..engines.sqlite import Connection, quoted
-from ..errors import Refused, UsageError
+from ..errors import NoRecord, Refused, UsageError
 from ..pack import Queue
 from ..stores.file import RECORDS
 from ..values import dumps, of_python, to_python
-from .changes import NoRecord
 from .host import Host
 from .service import Clock, Service, instant, now
 
