@@ -18,7 +18,7 @@ from inside import command
 from pages import ROOT
 
 from mediaos_migrate import Site
-from mediaos_migrate.errors import Conflict, NoRecord
+from mediaos_migrate.errors import Conflict, NeedsKey, NoRecord
 from mediaos_migrate.stages import Stage
 
 EXAMPLE = ROOT / "examples" / "recipebox"
@@ -219,6 +219,32 @@ def test_every_recipe_of_many_threads_is_kept(stage, migrated, tmp_path):
         told = [recipe["title"] for recipe in client.get("/recipes").json()]
     assert {title for mine in titles for title in mine} <= set(told)
     assert len(json.loads((data / "recipes.json").read_text(encoding="utf-8"))["recipes"]) == 204
+
+
+def in_settings(data):
+    return json.loads((data / "settings.json").read_text(encoding="utf-8"))
+
+
+def test_without_its_key_the_box_is_never_given_a_seal_for_its_password(migrated, tmp_path, monkeypatch):
+    data = Path(shutil.copytree(migrated(Stage.LIVE), tmp_path / "data"))
+    monkeypatch.delenv("RECIPEBOX_KEY")
+    told = "settings holds values that were sealed in the database: mail.password."
+    with Site.open(data, app=str(PACK)) as site:
+        with pytest.raises(NeedsKey, match=told):
+            site.repository("settings").get("settings")
+        with pytest.raises(NeedsKey, match=told):
+            site.repository("settings").update("settings", {"theme": "light"})
+    assert in_settings(data) == in_settings(EXAMPLE / "data")
+
+
+def test_what_the_box_writes_to_its_file_without_its_key_is_taken_over_with_it(migrated, tmp_path, monkeypatch):
+    data = Path(shutil.copytree(migrated(Stage.DUALWRITE), tmp_path / "data"))
+    monkeypatch.delenv("RECIPEBOX_KEY")
+    with Site.open(data, app=str(PACK)) as site:
+        site.repository("settings").update("settings", {"theme": "light"})
+    assert in_settings(data) == {**in_settings(EXAMPLE / "data"), "theme": "light"}
+    tool(data, "migrate")
+    tool(data, "validate")
 
 
 def test_the_schema_of_the_example_is_without_fault():

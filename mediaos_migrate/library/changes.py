@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..anomalies import folded
-from ..errors import Conflict, NoRecord, UsageError
+from ..errors import Conflict, NeedsKey, NoRecord, UsageError
 from ..mapping import Mapper, NoKey
 from ..moves import requeueing
+from ..moves.exporting import locked_fields
 from ..pack import KEY, Document, Part, Rule
 from ..record import Record
 from ..report import Key
@@ -116,7 +117,19 @@ def _apply(store: TableStore, change: Change) -> None:
 
 
 def _merged(change: Change, old: Record | None) -> Any:
-    return {**old.value, **change.value} if change.op == UPDATE and old else change.value
+    return unlocked(change.document, {**old.value, **change.value}) if change.op == UPDATE and old else change.value
+
+
+def unlocked(document: Document, value: Any) -> Any:
+    """Return a value as it is; raises NeedsKey when it holds what we sealed: an app would take it for the secret."""
+    if fields := sorted(set(locked_fields(value))):
+        raise NeedsKey(
+            f"{document.name} holds values that were sealed in the database: {', '.join(fields)}.",
+            "Open the site with the key they were sealed with.",
+            document=document.name,
+            fields=fields,
+        )
+    return value
 
 
 def check(stores: dict[str, TableStore], changes: Iterable[Change]) -> None:

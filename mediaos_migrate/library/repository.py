@@ -16,7 +16,7 @@ from ..stores import search
 from ..stores.file import RECORDS
 from ..stores.table import TableStore
 from ..values import of_python, to_python
-from .changes import ADD, PUT, REMOVE, UPDATE, Change, keyed
+from .changes import ADD, PUT, REMOVE, UPDATE, Change, keyed, unlocked
 from .host import Host
 from .models import plain
 from .query import Query, Where
@@ -48,13 +48,13 @@ class Repository:
         return self._site.model(self._document, self._part)
 
     def _out(self, value: Value) -> Value:
-        found = to_python(value)
+        found = to_python(unlocked(self._document, value))
         if self._typed and (isinstance(found, dict) or issubclass(self.model, RootModel)):
             return self.model.model_validate(found)
         return found
 
     def get(self, key: Id) -> Value:
-        """Return a record, or None when there is none."""
+        """Return a record, or None when there is none. Like all reading, raises NeedsKey for what is sealed."""
         with self._store() as store:
             found = store.get([_key(key)]).get(_key(key))
         self._saw((_key(key),))

@@ -101,7 +101,7 @@ class Export:
         for name, store in self._stores.items():
             if not store.part.hidden:
                 continue
-            fields = sorted({path for record in store.all() for path in _locked(record.value)})
+            fields = sorted({path for record in store.all() for path in locked_fields(record.value)})
             raw = any(self._opened(item) is None for item in self._ledger.quarantined(self._document.name, name))
             if fields or raw:
                 names = ", ".join([*fields, *(["its quarantine"] if raw else [])])
@@ -254,12 +254,13 @@ def _envelope(text: str | None) -> Envelope:
         raise NeedsPerson("What was noted of a file's layout was changed by hand.", "Restore a backup.") from None
 
 
-def _locked(value: object, path: str = "") -> Iterator[str]:
+def locked_fields(value: object, path: str = "") -> Iterator[str]:
+    """Walk through the members of a record that were sealed by us, and that no key opens."""
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from _locked(item, f"{path}.{name}" if path else name)
+            yield from locked_fields(item, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         for item in value:
-            yield from _locked(item, path)
+            yield from locked_fields(item, path)
     elif locked(value):
         yield path
