@@ -1,5 +1,7 @@
 """Pages that cannot lie: their console blocks are executed, and the command reference is made from --help.
 
+A Python block is saved under the name that its first line gives it, for the commands below it.
+
 `python tests/pages.py` puts into the pages what really comes out, and writes the reference anew.
 """
 
@@ -24,6 +26,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = [
     ROOT / "README.md",
     *sorted({*(ROOT / "playbooks").glob("*.md")} - {ROOT / "playbooks" / "commands.md"}),
+    *sorted((ROOT / "examples").glob("*/README.md")),
 ]
 REFERENCE: Final = ROOT / "playbooks" / "commands.md"
 
@@ -38,7 +41,8 @@ VOLATILE: Final = {
     r"\b\d+\.\d s\b": "<seconds>",
     r"\b\d+ notes?\b": "<notes>",  # on the SQLite that is there, and on file modes
 }
-_BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK: Final = re.compile(r"^```(console|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_END: Final = "=== end of a file ==="
 _MARK: Final = "=== end of a step ==="
 # Not every machine has SQLite's own shell; what the pages do with it, Python can do too.
 _SHELL: Final = """\
@@ -58,18 +62,23 @@ class Step:
 
 def steps(page: str) -> list[Step]:
     """Return the commands of a page in order."""
-    return [step for block in _BLOCK.findall(page) for step in _steps(block)]
+    return [step for kind, block in _BLOCK.findall(page) for step in _steps(kind, block)]
 
 
-def _steps(block: str) -> Iterator[Step]:
+def _steps(kind: str, block: str) -> Iterator[Step]:
+    if kind == "python":  # its first line says what the file is called: `# app.py`
+        name = re.match(r"# (\S+\.py)$", block, re.MULTILINE)
+        yield Step(f"cat > {name[1] if name else '/dev/null'} <<'{_END}'\n{block}{_END}", [])
+        return
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, *lines = part.splitlines()
         yield Step(command, lines)
 
 
 def execute(commands: list[str], folder: Path, environment: dict[str, str]) -> list[list[str]]:
-    """Run commands in one shell, in a folder with the fixtures; return the lines that each of them prints."""
-    shutil.copytree(ROOT / "fixtures", folder / "fixtures")
+    """Run commands in one shell, beside the fixtures and examples; return the lines that each of them prints."""
+    for name in ("fixtures", "examples"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     inside = [command.replace(HOME, str(folder)) for command in commands]
     script = "".join(f"{command}\ncode=$?\nprintf '\\n%s\\n' '{_MARK}'\n(exit $code)\n" for command in inside)
     done = subprocess.run(
@@ -137,7 +146,10 @@ def _rewrite(page: Path) -> None:
 
     def block(match: re.Match[str]) -> str:
         lines = []
-        for _ in _steps(match[1]):
+        if match[1] == "python":
+            next(told)
+            return match[0]
+        for _ in _steps(*match.groups()):
             step, found = next(told)
             lines += [f"$ {step.command}", *(step.lines if fits(step.lines, found) else found)]
         return "\n".join(["```console", *lines, "```"])
