@@ -167,6 +167,18 @@ def test_a_rule_without_case_needs_no_column_in_small_letters(tmp_path, stage):
             site.repository("books").add({"shelf": "Z", "id": "2", "title": "éLAN"})
 
 
+@pytest.mark.parametrize("name", ["library", "users"])
+def test_a_record_that_is_called_otherwise_is_another_one(folder, name):
+    with opened(folder) as site:
+        records = site.repository(name)
+        key = records.items()[0][0]
+        before = records.get(key)
+        records.update(key, {"id": before["id"]})
+        with pytest.raises(UsageError, match="`id` is what this record of"):
+            records.update(key, {"id": "other", "title": "Other"})
+        assert records.get(key) == before
+
+
 def test_a_map_is_written_by_its_names(folder, stage):
     at_stage(folder, stage, "users")
     with opened(folder) as site:

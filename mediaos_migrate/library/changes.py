@@ -19,7 +19,7 @@ from ..record import Record
 from ..report import Key
 from ..shapes import Element
 from ..stores.table import TableStore
-from ..values import of_python, reveal
+from ..values import canonical, of_python, reveal
 
 ADD: Final = "add"
 PUT: Final = "put"
@@ -133,7 +133,7 @@ def unlocked(document: Document, value: Any) -> Any:
 
 
 def check(stores: dict[str, TableStore], changes: Iterable[Change]) -> None:
-    """Raise NoRecord, or Conflict when a change would break a rule of the app that held before it."""
+    """Raise NoRecord, UsageError, or Conflict when a change would break a rule of the app that held before it."""
     for change in changes:
         store = stores[change.part]
         old = store.get([change.key]).get(change.key)
@@ -142,10 +142,21 @@ def check(stores: dict[str, TableStore], changes: Iterable[Change]) -> None:
             raise Conflict(f"{change.document.name} has a record {key} already.", "Use `put` to change it.")
         if change.op in (UPDATE, REMOVE) and (old is None or (change.op == UPDATE and not isinstance(old.value, dict))):
             raise NoRecord(f"{change.document.name} has no record {key}.", "Use `add`.")
+        if change.op == UPDATE and old:
+            _check_key(store.part, change, old)
         value, before = reveal(_merged(change, old)), reveal(old.value) if old else {}
         for rule in store.part.rules if change.op != REMOVE and isinstance(value, dict) else ():
             if rule.unique:
                 _check_unique(store, change, value, before if isinstance(before, dict) else {}, rule)
+
+
+def _check_key(part: Part, change: Change, old: Record) -> None:
+    for member in {*(part.columns[name].member for name in part.key), *part.echo} & change.value.keys():
+        if canonical(change.value[member]) != canonical(old.value.get(member)):
+            raise UsageError(
+                f"`{member}` is what this record of {change.document.name} is called by, and stays.",
+                "Remove the one and add the other.",
+            )
 
 
 def _check_unique(store: TableStore, change: Change, value: Any, before: dict[str, Any], rule: Rule) -> None:
