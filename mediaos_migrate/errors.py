@@ -15,6 +15,7 @@ MigrateError                 1   failed, state safe
 │   ├── Conflict             4   a write would break a rule of the app
 │   └── NeedsKey             4   a value cannot be given back without the key
 ├── CouldNotCheck            5   an answer could not be had
+├── Incomplete               5   a part was done, and the rest was refused
 └── NeedsPerson              7   two sources of truth contradict each other
 """
 
@@ -107,6 +108,12 @@ class FileChanged(CouldNotCheck):
 
     def __init__(self, file: str) -> None:
         super().__init__(f"{file} was changed in the meantime.", "Stop the app, and run the command again.", file=file)
+
+
+class Incomplete(MigrateError):
+    """Something was done, and then the rest was refused; facts: what was done."""
+
+    exit_code = 5
 
 
 class NeedsPerson(MigrateError):

@@ -523,3 +523,42 @@ def test_a_document_that_is_missing_stays_missing_on_the_way_there_and_back(tmp_
     at_stage(folder, stage)
     assert command("stage", "retreat", "library", "--to", "off", "--data", folder, key=KEY).code == 0
     assert not (folder / "library.json").exists()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda library: library.list(where={"title": {"a": 1}}),
+        lambda library: library.list(where={"title": ["a"]}),
+        lambda library: library.list(where={"title": ("in", 5)}),
+        lambda library: library.list(where={"title": ("in", [["a"]])}),
+        lambda library: library.list(limit="x"),
+        lambda library: library.list(limit=-1),
+        lambda library: library.get(5),
+        lambda library: library.exists(("a", 5)),
+        lambda library: library.remove(None),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(folder, ask):
+    with opened(folder) as site, pytest.raises(UsageError):
+        ask(site.repository("library"))
+
+
+def test_an_app_that_writes_all_the_time_can_advance(folder):
+    """Evidence is of the epoch, and the step itself looks again while writers wait."""
+    for stage in STAGES[1:]:
+        with opened(folder) as site:
+            for number in range(3):
+                site.repository("library").put({"id": "busy", "kind": "movie", "title": f"{stage} {number}"})
+            at_stage(folder, stage)
+            assert site.repository("library").get("busy")["title"] == f"{stage} 2"
+
+
+def test_a_step_that_is_refused_after_others_says_so(folder):
+    with closing(sqlite3.connect(folder / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE library_items SET title = 'spoilt' WHERE rowid = 1")
+    words = ["--policy", "ci", "--data", folder, "--json"]
+    told = command("stage", "advance", *words, key=KEY)
+    assert (told.code, told.json["error"]["type"]) == (5, "Incomplete")
+    assert {step["document"] for step in told.json["error"]["steps"]} >= {"users"}
+    assert command("stage", "advance", "library", *words, key=KEY).json["error"]["type"] == "Refused"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ..codecs import CODECS
@@ -35,6 +35,7 @@ class Query:
 
     def page(self, where: Where | None, order_by: str | None, limit: int | None, after: Key | None) -> list[Record]:
         """Return the records that satisfy a filter, in the order of the file or of a member (`-year`: downward)."""
+        _refuse_limit(limit)
         sql, values = self._filter(where)
         column, way = self._order(order_by)
         found: list[int] = []
@@ -59,7 +60,8 @@ class Query:
         values: list[Any] = []
         for member, wanted in (where or {}).items():
             operator, value = wanted if isinstance(wanted, tuple) and len(wanted) == 2 else ("=", wanted)  # noqa: PLR2004
-            if operator == "in":
+            _refuse_whole(member, value if operator == "in" and isinstance(value, list | tuple | set) else [value])
+            if operator == "in" and isinstance(value, list | tuple | set):
                 marks = ", ".join("?" * len(value))
                 pieces.append(f"{self._expression(member)} IN ({marks})")
                 values += [self._fitting(member, item) for item in value]
@@ -123,3 +125,16 @@ class Query:
             yield f"({column}, {PLACE}, rowid) {beyond} (?, ?, ?)", (value, *ties)
             if way == "DESC":
                 yield f"{column} IS NULL", ()
+
+
+def _refuse_whole(member: str, values: Iterable[Any]) -> None:
+    """Raise UsageError for what no column is compared with: objects and lists."""
+    if any(isinstance(value, dict | list | tuple | set | bytes) for value in values):
+        raise UsageError(
+            f"`{member}` is compared with one value, or with several by `in`.", "Filter the records yourself."
+        )
+
+
+def _refuse_limit(limit: Any) -> None:
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        raise UsageError(f"{limit!r} is no limit.", "Give a number of records, or None for all.")

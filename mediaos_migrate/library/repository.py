@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 
+from ..errors import UsageError
 from ..ledger import Ledger
 from ..pack import Document, Part
 from ..record import Record
@@ -150,7 +151,10 @@ class Repository:
 
 
 def _key(key: Id) -> Key:
-    return (key,) if isinstance(key, str) else tuple(key)
+    found: Any = (key,) if isinstance(key, str) else key
+    if not isinstance(found, tuple | list) or not all(isinstance(part, str) for part in found):
+        raise UsageError(f"{key!r} is no key.", "Keys are strings, or tuples of strings.")
+    return tuple(found)
 
 
 def _id(key: Key) -> Id:

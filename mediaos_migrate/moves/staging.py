@@ -10,7 +10,7 @@ from typing import Final
 from .. import backups, crash, marker
 from ..backups import Wish
 from ..engines.sqlite import Connection, transaction
-from ..errors import CouldNotCheck, Refused
+from ..errors import CouldNotCheck, Incomplete, MigrateError, Refused
 from ..evidence import Evidence
 from ..ledger import Ledger
 from ..pack import Document
@@ -45,11 +45,11 @@ def advance(
 ) -> list[Step]:
     """Move documents forward, one step or step by step to a stage, each in the order of its needs.
 
-    Raises Refused with what is missing; what was moved before stays. Writers wait meanwhile.
+    Raises Refused with what is missing, Incomplete when others were moved before. Writers wait meanwhile.
     """
     asked = asked or Asked()
     done: list[Step] = []
-    with opened(site) as connection:
+    with opened(site) as connection, _told(done):
         for document in _free(Ledger(connection), chosen(site, names), asked, named=bool(names)):
             while _goes_on(
                 Ledger(connection).stage(document.name), to, already=any(s.document == document.name for s in done)
@@ -100,11 +100,11 @@ def _forward(site: Site, connection: Connection, document: Document, asked: Aske
         )
     if first:
         backups.take(site, connection, Wish("stage-advance"))
+    if stage.mirrors:
+        mirroring.mirror(site, connection, document)
     with site.holding(document.name):
         if not stage.believes_table:
             mirroring.in_step(site, connection, document)
-        else:
-            mirroring.recover(site, connection, document)
         with transaction(connection):
             for part in document.parts:
                 search.build(connection, part)
@@ -203,25 +203,42 @@ def retreat_in(
     """Do the same in a database that is open."""
     done: list[Step] = []
     documents, to = way
-    for document in reversed(documents):
-        ledger = Ledger(connection)
-        stage = ledger.stage(document.name)
-        target = to or ORDER[max(0, ORDER.index(stage) - 1)]
-        if not target.before(stage):
-            continue
-        progress.step("retreat", document.file)
-        _refuse_late(site, ledger, document, target)
-        if stage.believes_table:
-            _back_to_files(site, connection, document, stage)
-        else:
-            with site.holding(document.name):
-                mirroring.recover(site, connection, document)
-        crash.point("stage.proved")
-        _flip(site, connection, document, target, Why(asked.why or "taken back"))
-        done.append(Step(document.name, stage, target))
+    with _told(done):
+        for document in reversed(documents):
+            stage = Ledger(connection).stage(document.name)
+            target = to or ORDER[max(0, ORDER.index(stage) - 1)]
+            if target.before(stage):
+                progress.step("retreat", document.file)
+                _backward(site, connection, document, target, asked)
+                done.append(Step(document.name, stage, target))
     for document in documents:
         _hold(Ledger(connection), document, asked.hold, asked.why)
     return done
+
+
+def _backward(site: Site, connection: Connection, document: Document, target: Stage, asked: Asked) -> None:
+    stage = Ledger(connection).stage(document.name)
+    _refuse_late(site, Ledger(connection), document, target)
+    if stage.believes_table:
+        _back_to_files(site, connection, document, stage)
+    else:
+        with site.holding(document.name):
+            mirroring.recover(site, connection, document)
+    crash.point("stage.proved")
+    _flip(site, connection, document, target, Why(asked.why or "taken back"))
+
+
+@contextmanager
+def _told(done: list[Step]) -> Iterator[None]:
+    """Say with an error what was moved before it; Refused would say that nothing was changed."""
+    try:
+        yield
+    except MigrateError as error:
+        if not done:
+            raise
+        moved = ", ".join(f"{step.document} to `{step.after}`" for step in done)
+        steps = [{"document": s.document, "from": str(s.before), "to": str(s.after)} for s in done]
+        raise Incomplete(f"{error.message} Moved before that: {moved}.", error.remedy, steps=steps) from None
 
 
 def _refuse_late(site: Site, ledger: Ledger, document: Document, target: Stage) -> None:

@@ -124,8 +124,6 @@ def missing(site: Site, connection: Connection, document: Document, asked: Asked
         found.append(f"it is blocked: {reason}")
     if not Proof(site, connection).proved(document.name):
         found.append(_unproved(connection, document.name))
-    if Journal(connection).debts().get(document.name) or document.name in Journal(connection).intents():
-        found.append("its file is behind its table: run `mediaos-migrate mirror flush`")
     if stage.next.believes_table and not (site.pack.host_reads_database or asked.host_reads_database):
         found.append(f"{site.pack.name} does not read the database: pass --host-reads-database if yours does")
     found += [
@@ -155,7 +153,8 @@ def _asked_of(connection: Connection, name: str, stage: Stage, chosen: Policy) -
 
 def _unproved(connection: Connection, name: str) -> str:
     stands = Evidence(connection).last().get(name)
-    remedy = "run `mediaos-migrate validate --record`"
+    off = Ledger(connection).stage(name) is Stage.OFF
+    remedy = "run `mediaos-migrate migrate`" if off else "run `mediaos-migrate validate --record`"
     if stands and stands.verdict == DIFFERS:
         return f"verdict {stands.id} found differences, and stands until a whole look finds none: {remedy}"
     return f"no clean verdict holds: {remedy}"
