@@ -50,7 +50,8 @@ class Site:
         if not folder.is_dir():
             raise NoData(f"There is no folder {folder}.", f"Name {known.name}'s data folder with --data.")
         key = read_key(Path(key_file) if key_file else None, known.key_variable)
-        return cls(folder, Path(db) if db else folder / DATABASE, known, Vault(key))
+        vault = Vault(key, envelope=known.envelope, app=known.app)
+        return cls(folder, Path(db) if db else folder / DATABASE, known, vault)
 
     def __enter__(self) -> Self:
         return self

@@ -10,11 +10,10 @@ import pytest
 from conftest import KEY
 from inside import OTHER_KEY, command
 
-from mediaos_migrate import secrets
 from mediaos_migrate.mapping import Mapper
 from mediaos_migrate.moves import migrating
 from mediaos_migrate.moves.surveyed import Options
-from mediaos_migrate.secrets import Vault
+from mediaos_migrate.secrets import Vault, envelopes
 from mediaos_migrate.site import Site
 from mediaos_migrate.stores.file import FileStore
 from mediaos_migrate.stores.table import TableStore
@@ -124,7 +123,7 @@ RECORDS = [
 @pytest.fixture(autouse=True)
 def _few_rounds(monkeypatch):
     """Derive keys with a hundredth of the app's rounds: what is shown does not depend on it."""
-    monkeypatch.setattr(secrets, "_ROUNDS", 1000)
+    monkeypatch.setattr(envelopes, "ROUNDS", 1000)
 
 
 @pytest.fixture(params=SINGLES)

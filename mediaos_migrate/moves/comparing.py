@@ -16,7 +16,7 @@ from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..record import Record
 from ..report import CAP, EVERY, SILENT, Comparison, Difference, Discrepancy, DocumentReport, Key, Progress
-from ..secrets import PLAIN, Vault
+from ..secrets import PLAIN, Vault, held
 from ..shapes import Element
 from ..site import Site, parts
 from ..stages import Stage
@@ -163,7 +163,7 @@ def _held(items: Iterator[Quarantined], vault: Vault) -> Iterator[Record]:
     """Make records of what is in quarantine, to be compared with what stands in the file."""
     for item in items:
         raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
-        opened = raw if item.raw_state == PLAIN else vault.open(raw)
+        opened = raw if item.raw_state == PLAIN else vault.open(raw, held(item.document))
         value = Secret(raw, item.raw_state, locked=True) if opened is None else _read(opened)
         element = Element(item.name, value, item.pointer, item.reason)
         yield Record((), value, element, item.position, unfit=item.reason)

@@ -19,7 +19,7 @@ from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger, Quarantined
 from ..mapping import Mapper, NoKey
 from ..pack import Document
 from ..record import Record
-from ..secrets import PLAIN
+from ..secrets import PLAIN, held
 from ..shapes import Element, Piece, Shape, pointer, together
 from ..site import STATE_FOLDER, Site
 from ..stores.file import RECORDS, SIBLINGS, Envelope
@@ -213,7 +213,7 @@ class Export:
 
     def _opened(self, item: Quarantined) -> str | None:
         raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
-        return raw if item.raw_state == PLAIN else self._site.vault.open(raw)
+        return raw if item.raw_state == PLAIN else self._site.vault.open(raw, held(item.document))
 
     def identity(self, piece: Piece, index: int) -> Identity:
         """Return who a piece of the old file is."""

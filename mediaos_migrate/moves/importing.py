@@ -240,7 +240,7 @@ class _Import:
         with suppress(UnicodeDecodeError):
             text = raw if b"\x00" in raw else raw.decode()
         if any(part.hidden for part in parts(self._document).values()):
-            sealed, state = self._site.vault.seal_text(raw.decode("utf-8", "surrogateescape"))
+            sealed, state = self._site.vault.seal_text(raw.decode("utf-8", "surrogateescape"), item.document)
             text = text if state == PLAIN else sealed
         self._ledger.quarantine(replace(item, raw=text, raw_state=state))
 

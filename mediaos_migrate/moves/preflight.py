@@ -9,7 +9,7 @@ from pathlib import Path
 from ..engines.sqlite import Connection
 from ..errors import NoData, Refused, SeveralFolders
 from ..ledger import Ledger
-from ..secrets import LOOKS_SEALED, PLAIN, SEALED
+from ..secrets import LOOKS_SEALED, PLAIN, SEALED, held
 from ..site import Site
 from .surveyed import Survey
 
@@ -88,7 +88,8 @@ def seal_with_one_key(site: Site, connection: Connection) -> bool:
     """Never seal with a second key beside what we sealed before; tell whether we may seal."""
     known = Ledger(connection).documents()
     stores = [s for d in site.pack.documents.values() if d.name in known for s in site.stores(connection, d).values()]
-    held = (item.raw for item in Ledger(connection).quarantined() if item.raw_state != PLAIN)
-    ours = chain(*(store.sealed_by_us() for store in stores), (raw for raw in held if isinstance(raw, str)))
-    site.vault.sealing = site.vault.sealing and all(site.vault.open(text) is not None for text in ours)
+    sealed = (item for item in Ledger(connection).quarantined() if item.raw_state != PLAIN)
+    raws = ((item.raw, held(item.document)) for item in sealed if isinstance(item.raw, str))
+    ours = chain(*(store.sealed_by_us() for store in stores), raws)
+    site.vault.sealing = site.vault.sealing and all(site.vault.open(*each) is not None for each in ours)
     return site.vault.sealing

@@ -14,7 +14,7 @@ from ..mapping import Mapper, NoKey
 from ..pack import Document
 from ..record import Record
 from ..report import SILENT, Key, Progress
-from ..secrets import PLAIN
+from ..secrets import PLAIN, held
 from ..shapes import Element
 from ..site import Site
 from ..stores.table import TableStore
@@ -106,7 +106,7 @@ def take(store: TableStore, name: str, only: Key | None = None) -> list[Key]:
 def _record(store: TableStore, item: Quarantined) -> Record | None:
     """Read a quarantined record; None when it still has no usable key, or cannot be opened."""
     raw = item.raw if isinstance(item.raw, str) else None
-    text = raw if item.raw_state == PLAIN or raw is None else store.vault.open(raw)
+    text = raw if item.raw_state == PLAIN or raw is None else store.vault.open(raw, held(item.document))
     if text is None:
         return None
     try:

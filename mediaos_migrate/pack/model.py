@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
@@ -92,6 +92,7 @@ class Pack(Model):
     name: str
     host_reads_database: bool = False
     key_variable: str | None = None
+    envelope: Literal["app", "bound"] = "app"
     folders: tuple[str, ...] = ()
     folder_variables: tuple[str, ...] = ()
     services: Services = Services()

@@ -12,7 +12,7 @@ from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
 from ..pack import Document, Part
 from ..record import Record
-from ..secrets import LOOKS_SEALED, SEALED, SEALED_HERE, Vault, is_envelope, secrets_in
+from ..secrets import HERE, LOOKS_SEALED, SEALED, SEALED_HERE, Place, Vault, is_envelope, secrets_in
 from ..shapes import Element
 from ..values import dumps, reveal
 
@@ -125,16 +125,16 @@ class TableStore:
         sql = f"SELECT 1 FROM {self._table} WHERE {self.scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
         return self.connection.execute(sql).fetchone() is not None
 
-    def sealed_by_us(self) -> Iterator[str]:
-        """Walk through the envelopes in the table that are ours, not the app's."""
+    def sealed_by_us(self) -> Iterator[tuple[str, Place]]:
+        """Walk through the envelopes in the table that are ours, not the app's, and their places."""
         if not self._hiding:
             return
         sql = f"{self._select} WHERE {self.scope} AND secret_state LIKE '%\"{SEALED_HERE}%'"
         for row in self.connection.execute(sql):
-            states = _states(row["secret_state"])
-            for place, found, _ in secrets_in(self.part, self._mapper.value(row, {})):
-                if states.get(place, "").startswith(SEALED_HERE) and isinstance(found, str):
-                    yield found
+            states, key = _states(row["secret_state"]), self._key(row)
+            for path, found, _ in secrets_in(self.part, self._mapper.value(row, {})):
+                if states.get(path) in HERE and isinstance(found, str):
+                    yield found, Place(self.part.table, path, key)
 
     def envelopes(self) -> Iterator[str]:
         """Walk through the values in the table that the app sealed."""
@@ -165,13 +165,16 @@ class TableStore:
     def _records(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Record]:
         children = {table: self._child_rows(table, rows) for table in self.part.children}
         for row in rows:
-            key = tuple(key_of_column(row[name]) for name in self.part.key)
+            key = self._key(row)
             mine = {table: found.get(key[0], []) for table, found in children.items()}
             value = self._mapper.value(row, mine)
             if self._hiding:
-                value = self.vault.restore(self.part, value, _states(row["secret_state"]))
+                value = self.vault.restore(self.part, value, _states(row["secret_state"]), key)
             position = row["position"] if isinstance(row["position"], int) else None
             yield Record(key, value, Element(self._mapper.name(row), value, ""), position)
+
+    def _key(self, row: Mapping[str, Any]) -> Key:
+        return tuple(key_of_column(row[name]) for name in self.part.key)
 
     def _child_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
         child = self.part.children[table]
@@ -189,7 +192,7 @@ class TableStore:
         """Map a record to its row as it will be stored, secrets sealed if they are to be."""
         if not self._hiding:
             return self._mapper.row(record.element.name, record.value)
-        stored, states = self.vault.store(self.part, reveal(record.value))
+        stored, states = self.vault.store(self.part, reveal(record.value), record.key)
         row = self._mapper.row(record.element.name, stored)
         row.columns["secret_state"] = dumps(states) if states else None
         return row

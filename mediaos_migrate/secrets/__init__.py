@@ -1,0 +1,28 @@
+"""Credentials: what they look like, where they lie, how they are sealed, and where the key comes from."""
+
+from .envelopes import Place
+from .keys import read_key
+from .naming import has_credential, is_envelope, looks_sealed, named_like_secret, veil_named
+from .places import changed_at, secrets_in
+from .vault import HASH, HERE, LOOKS_SEALED, PLAIN, SEALED, SEALED_HERE, SEALED_HERE_JSON, Vault, held
+
+__all__ = [
+    "HASH",
+    "HERE",
+    "LOOKS_SEALED",
+    "PLAIN",
+    "SEALED",
+    "SEALED_HERE",
+    "SEALED_HERE_JSON",
+    "Place",
+    "Vault",
+    "changed_at",
+    "has_credential",
+    "held",
+    "is_envelope",
+    "looks_sealed",
+    "named_like_secret",
+    "read_key",
+    "secrets_in",
+    "veil_named",
+]
