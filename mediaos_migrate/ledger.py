@@ -75,6 +75,10 @@ CREATE TABLE _mm_changes (
   name TEXT PRIMARY KEY, count INTEGER NOT NULL);
 CREATE TABLE _mm_slow (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, seconds REAL NOT NULL, sql TEXT NOT NULL, plan TEXT NOT NULL);
+CREATE TABLE _mm_keys (
+  role TEXT PRIMARY KEY, salt BLOB NOT NULL, fingerprint BLOB NOT NULL);
+CREATE TABLE _mm_rotated (
+  document TEXT PRIMARY KEY);
 """
 
 PRESENT: Final = "present"

@@ -13,6 +13,7 @@ from . import __version__, files, locks, marker, migrations, pack
 from .engines import sqlite
 from .engines.sqlite import Connection
 from .errors import CouldNotCheck, NoData, Refused
+from .keyring import Keyring
 from .ledger import Ledger
 from .migrations import Ladder, Migration
 from .pack import MAPPING, Document, Pack, Part
@@ -161,15 +162,18 @@ class Site:
         return state / LOCK if state.is_dir() else real.with_name(f"{real.name}.{LOCK}")
 
     @contextmanager
-    def writing(self, *, adopting: bool = False) -> Iterator[Connection]:
+    def writing(self, *, adopting: bool = False, any_key: bool = False) -> Iterator[Connection]:
         """Open the database for writing, and make it if there is none. The caller holds the lock.
 
-        Raises NotOurs before anything of somebody else's database is touched, unless it is to be adopted.
+        Raises NotOurs before anything of somebody else's database is touched, unless it is to be adopted, and
+        WrongKey when there is a key that is not the site's, unless the caller looks at that.
         """
         if self.db.exists() and self.db.stat().st_size and not adopting:
             with sqlite.looking(self.db) as connection:
                 if Ledger.is_in(connection):
                     marker.check(self.state, Ledger(connection))
+                    if not any_key:
+                        Keyring(connection).check(self.vault, self.pack.key_variable)
         elif not adopting:
             marker.check_lost(self.state, self.db)
         with closing(sqlite.open_database(self.db, self.owner)) as connection:

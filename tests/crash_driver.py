@@ -29,7 +29,9 @@ def state(folder: Path) -> list[str]:
             row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
         ]
         told = []
-        for table in sorted(set(tables) - {"_mm_changes"}):  # counts what a killed run did as well
+        for table in sorted(
+            set(tables) - {"_mm_changes", "_mm_keys"}
+        ):  # counts of what a killed run did as well, and salts
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info([{table}])")]
             skipped = (
                 {"at", "id", "applied_at", "imported_at", "created_at", "duration_ms", "changes", "seconds"}

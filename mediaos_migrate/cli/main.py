@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import UsageError
 from . import backups, keeping, looking, moving, proving, staging, validating
 from .answers import Interrupted, Said, failure
-from .options import option
+from .options import option, warnings
 from .schema import schema_app
 
 SCHEMA: Final = Path(__file__).parents[1] / "show" / "output.schema.json"
@@ -75,6 +75,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    warnings.clear()
     sys.exit(_print(_run()))
 
 
@@ -111,7 +112,7 @@ def _as_json() -> bool:
 
 def _print(said: Said) -> int:
     try:
-        for line in said.err:
+        for line in [*warnings, *said.err]:
             print(line.translate(CONTROL), file=sys.stderr)
         for line in said.out:
             print(line.translate(CONTROL))

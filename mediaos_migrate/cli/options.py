@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ..secrets import open_to_others
+
 if TYPE_CHECKING:
     from ..moves.surveyed import Options
 
+warnings: Final[list[str]] = []  # what is said beside an answer, on standard error
 DATA: Final = Path("config")
 APP: Final = "mediaos"
 
@@ -23,6 +26,13 @@ def example(*commands: str) -> str:
     """Return the end of a help text: commands as one would type them."""
     lines = [f"  mediaos-migrate {command}" for command in commands]
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *lines])
+
+
+def _guarded(file: Path | None) -> Path | None:
+    """Warn of a key that others can read."""
+    if file and open_to_others(file):
+        warnings.append(f"Others can read the key file {file}; `chmod 600 {file}` makes it yours alone.")
+    return file
 
 
 Data = Annotated[
@@ -54,7 +64,12 @@ App = Annotated[
 ]
 KeyFile = Annotated[
     Path | None,
-    option("--key-file", metavar="FILE", help="Read the app's secret key from a file, instead of ENCRYPTION_KEY."),
+    option(
+        "--key-file",
+        metavar="FILE",
+        callback=_guarded,
+        help="Read the app's secret key from a file (`-`: standard input), instead of ENCRYPTION_KEY.",
+    ),
 ]
 Json = Annotated[bool, option("--json", help="Print one JSON object, also on failure.")]
 Skip = Annotated[

@@ -17,6 +17,7 @@ from ..engines import sqlite, timing
 from ..engines.sqlite import Connection
 from ..errors import UsageError
 from ..journal import Journal
+from ..keyring import Keyring
 from ..ledger import Ledger
 from ..moves import health, mirroring, preflight
 from ..moves.health import Health
@@ -114,6 +115,7 @@ class Site(Host):
                 found.close()
                 return None
             Ledger(found).check(self.pack.app)
+            Keyring(found).check(self.vault, self.pack.key_variable)
             self.vault.sealing = preflight.may_seal(self, found)
             self._mine.connection = found
             with self._lock:

@@ -12,9 +12,10 @@ from .. import backups, crash, files, marker, room
 from ..backups import Wish
 from ..engines.sqlite import Connection, looking, tables, transaction
 from ..errors import CouldNotCheck, Damaged, FileChanged, UsageError
+from ..keyring import Keyring, wrong
 from ..ledger import MISSING, SKIPPED, Entry, Ledger
 from ..report import SILENT, Books, DocumentReport, Progress
-from ..secrets import PLAIN
+from ..secrets import LOOKS_SEALED, PLAIN
 from ..site import Site, parts, tables_of
 from ..stages import Stage
 from ..stores import changes
@@ -74,7 +75,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
         with result.timed("backup"):
             progress.step("back up", "the files")
             _back_up(site, surveys, result)
-        with site.writing() as connection:
+        with site.writing(any_key=True) as connection:
             crash.point("database.made")
             with result.timed("schema"):
                 progress.step("bring the schema up")
@@ -87,6 +88,7 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
                 result.key["fits"] = preflight.seal_with_one_key(site, connection)
             with result.timed("import"), _unmoved(site, surveys):
                 _import(site, connection, surveys, result, progress)
+                preflight.note_key(site, connection, result.key)
                 result.key["clear_text"] = any(_holds_plain(site, connection, seen) for seen in surveys)
             with result.timed("validate"), _unmoved(site, surveys):
                 _validate(site, connection, surveys, result, progress)
@@ -126,6 +128,8 @@ def look(site: Site, options: Options, result: Migration, progress: Progress = S
     surveys = survey(site, options, known.documents, known.memory, progress)
     preflight.refuse(surveys)
     result.key = dict(preflight.key_report(site, surveys))
+    if known.wrong_key and not result.key["opened"] and (known.sealed_here or result.key[LOOKS_SEALED]):
+        raise wrong(site.pack.key_variable)
     for disk in room.for_migration(site, new_bytes(surveys, known.documents)):
         disk.check()
     return surveys
@@ -143,6 +147,8 @@ class Known:
     documents: dict[str, Entry] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)  # other data folders that are left aside
     memory: Memory = field(default_factory=Memory)
+    wrong_key: bool = False  # another key is noted as the site's
+    sealed_here: bool = False
 
     @property
     def complete(self) -> bool:
@@ -167,7 +173,10 @@ def _remembered(site: Site) -> Known:
             return Known()
         ledger = Ledger(connection)
         ledger.check(site.pack.app)
-        return Known(ledger.documents(), ledger.accepted_folders(), Proof(site, connection).memory)
+        wrong_key = site.vault.has_key and not Keyring(connection).fits(site.vault.key)
+        sealed_here = wrong_key and any(True for _ in preflight.sealed_here(site, connection))
+        memory = Proof(site, connection).memory
+        return Known(ledger.documents(), ledger.accepted_folders(), memory, wrong_key, sealed_here)
 
 
 def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from ..engines.sqlite import Connection
+from ..engines.sqlite import Connection, transaction
 from ..errors import NoData, Refused, SeveralFolders
+from ..keyring import CURRENT, Keyring
 from ..ledger import Ledger
-from ..secrets import LOOKS_SEALED, PLAIN, SEALED, held
+from ..secrets import LOOKS_SEALED, PLAIN, SEALED, Place, held
 from ..site import Site
 from .surveyed import Survey
 
@@ -84,12 +85,29 @@ def may_seal(site: Site, connection: Connection) -> bool:
     return seal_with_one_key(site, connection)
 
 
+def note_key(site: Site, connection: Connection, report: Mapping[str, Any]) -> None:
+    """Note the key as the site's, by its fingerprint, once it has opened or sealed something."""
+    keyring = Keyring(connection)
+    if not report["fits"] or keyring.rotating or keyring.is_(CURRENT, site.vault.key):
+        return
+    if report["opened"] or any(True for _ in sealed_here(site, connection)):
+        with transaction(connection):
+            keyring.note(CURRENT, site.vault.key)
+
+
 def seal_with_one_key(site: Site, connection: Connection) -> bool:
     """Never seal with a second key beside what we sealed before; tell whether we may seal."""
-    known = Ledger(connection).documents()
-    stores = [s for d in site.pack.documents.values() if d.name in known for s in site.stores(connection, d).values()]
-    sealed = (item for item in Ledger(connection).quarantined() if item.raw_state != PLAIN)
-    raws = ((item.raw, held(item.document)) for item in sealed if isinstance(item.raw, str))
-    ours = chain(*(store.sealed_by_us() for store in stores), raws)
+    ours = sealed_here(site, connection)
     site.vault.sealing = site.vault.sealing and all(site.vault.open(*each) is not None for each in ours)
     return site.vault.sealing
+
+
+def sealed_here(site: Site, connection: Connection) -> Iterator[tuple[str, Place]]:
+    """Walk through all that we sealed in the database, with its places."""
+    known = Ledger(connection).documents()
+    for document in site.pack.documents.values():
+        for store in site.stores(connection, document).values() if document.name in known else ():
+            yield from store.sealed_by_us()
+    for item in Ledger(connection).quarantined():
+        if item.raw_state != PLAIN and isinstance(item.raw, str):
+            yield item.raw, held(item.document)

@@ -1,7 +1,7 @@
 """Credentials: what they look like, where they lie, how they are sealed, and where the key comes from."""
 
 from .envelopes import Place
-from .keys import read_key
+from .keys import STDIN, open_to_others, read_key
 from .naming import has_credential, is_envelope, looks_sealed, named_like_secret, veil_named
 from .places import changed_at, secrets_in
 from .vault import HASH, HERE, LOOKS_SEALED, PLAIN, SEALED, SEALED_HERE, SEALED_HERE_JSON, Vault, held
@@ -14,6 +14,7 @@ __all__ = [
     "SEALED",
     "SEALED_HERE",
     "SEALED_HERE_JSON",
+    "STDIN",
     "Place",
     "Vault",
     "changed_at",
@@ -22,6 +23,7 @@ __all__ = [
     "is_envelope",
     "looks_sealed",
     "named_like_secret",
+    "open_to_others",
     "read_key",
     "secrets_in",
     "veil_named",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +13,13 @@ from ..errors import UsageError
 SHORTEST_KEY: Final = 32
 
 
+STDIN: Final = Path("-")
+
+
 def read_key(file: Path | None, variable: str | None) -> str | None:
-    """Read the site's key from a file, else from the app's own environment variable; raises UsageError."""
+    """Read the site's key from a file (`-`: standard input), else from the app's own variable; raises UsageError."""
     if file is not None:
-        key, origin = _read_key_file(file), f"the key file {file}"
+        key, origin = _read_key_file(file), "standard input" if file == STDIN else f"the key file {file}"
     else:
         key, origin = os.environ.get(variable or "", ""), f"the variable {variable}"
         if not key:
@@ -29,9 +34,19 @@ def read_key(file: Path | None, variable: str | None) -> str | None:
     return key
 
 
+def open_to_others(file: Path) -> bool:
+    """Tell whether others than its owner can read a key file; a pipe is nobody else's."""
+    try:
+        status = file.stat()
+    except OSError:
+        return False
+    return file != STDIN and stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o077)
+
+
 def _read_key_file(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig").strip("\r\n")
+        raw = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
+        return raw.decode("utf-8-sig").strip("\r\n")
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError:
