@@ -201,6 +201,20 @@ def copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> st
     return reader.digest
 
 
+def shred(path: Path) -> None:
+    """Write zeros over a file and remove it; what a disk or snapshot keeps elsewhere is beyond our reach."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as stream:
+        left = os.fstat(stream.fileno()).st_size
+        while left > 0:
+            left -= stream.write(bytes(min(left, CHUNK)))
+        stream.flush()
+        os.fsync(stream.fileno())
+    crash.point("file.zeroed")
+    path.unlink()
+    sync_folder(path.parent)
+
+
 def leftovers(folder: Path) -> Iterator[Path]:
     """Find temporary files of ours that an interrupted run left in a folder."""
     yield from folder.glob(f".*{TEMPORARY}")

@@ -269,6 +269,10 @@ class Ledger:
             ),
         )
 
+    def hold_anew(self, number: int, raw: str, raw_state: str) -> None:
+        """Keep a quarantined record's text in another form."""
+        self._db.execute("UPDATE _mm_quarantine SET raw = ?, raw_state = ? WHERE id = ?", (raw, raw_state, number))
+
     def release(self, number: int) -> None:
         """Let a record out of quarantine: it has become a row."""
         self._db.execute("DELETE FROM _mm_quarantine WHERE id = ?", (number,))

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import pytest
 from conftest import FIXTURES, KEY, Run, clean_environment
+from inside import OTHER_KEY
 from jsonschema import Draft202012Validator
 from pages import commands
 
@@ -46,6 +47,10 @@ CALLS: Final = {
     "quarantine list": ["quarantine", "list"],
     "quarantine show": ["quarantine", "show", "1"],
     "quarantine requeue": ["quarantine", "requeue"],
+    "keys check": ["keys", "check"],
+    "keys seal": ["keys", "seal", "--yes"],
+    "keys rotate": ["keys", "rotate", "--yes", "--new-key-file", "new.key"],
+    "scrub": ["scrub", "--shred", "--backups", "--yes"],
     "evidence list": ["evidence", "list"],
     "evidence show": ["evidence", "show", "1"],
     "stage show": ["stage", "show"],
@@ -127,6 +132,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(migrated: Path, tmp_path: Path) -> Path:
     """Copy the migrated folder to where the command looks by default."""
     shutil.copytree(FIXTURES / "packs" / "shelf", tmp_path / "pack")
+    (tmp_path / "new.key").write_text(OTHER_KEY)
+    (tmp_path / "new.key").chmod(0o600)
     with contextlib.closing(sqlite3.connect(tmp_path / "foreign.db")) as connection:
         for migration in migrations.read(mediaos_migrate.pack.built_in() / "mediaos" / "sqlite"):
             connection.executescript(migration.up)

@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import UsageError
-from . import backups, keeping, looking, moving, proving, staging, validating
+from . import backups, keeping, looking, moving, proving, sealing, staging, validating
 from .answers import Interrupted, Said, failure
 from .options import option, warnings
 from .schema import schema_app
@@ -37,6 +37,7 @@ staging.add_to(app)
 looking.add_to(app)
 keeping.add_to(app)
 backups.add_to(app)
+sealing.add_to(app)
 proving.add_to(schema_app)
 app.add_typer(schema_app, name="schema")
 

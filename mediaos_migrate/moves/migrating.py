@@ -128,11 +128,19 @@ def look(site: Site, options: Options, result: Migration, progress: Progress = S
     surveys = survey(site, options, known.documents, known.memory, progress)
     preflight.refuse(surveys)
     result.key = dict(preflight.key_report(site, surveys))
-    if known.wrong_key and not result.key["opened"] and (known.sealed_here or result.key[LOOKS_SEALED]):
-        raise wrong(site.pack.key_variable)
+    if known.wrong_key:
+        _refuse_key(site, surveys, known)
     for disk in room.for_migration(site, new_bytes(surveys, known.documents)):
         disk.check()
     return surveys
+
+
+def _refuse_key(site: Site, surveys: list[Survey], known: Known) -> None:
+    """Raise WrongKey unless the app has been given this key: then it opens something in a believed file."""
+    told = preflight.key_report(site, [seen for seen in surveys if seen.document.name not in known.believed])
+    if not told["opened"] and (known.sealed_here or told[LOOKS_SEALED] or known.believed):
+        raise wrong(site.pack.key_variable)
+    preflight.key_report(site, surveys)
 
 
 def new_bytes(surveys: list[Survey], known: dict[str, Entry]) -> int:
@@ -149,6 +157,7 @@ class Known:
     memory: Memory = field(default_factory=Memory)
     wrong_key: bool = False  # another key is noted as the site's
     sealed_here: bool = False
+    believed: frozenset[str] = frozenset()  # documents whose table is believed
 
     @property
     def complete(self) -> bool:
@@ -176,7 +185,8 @@ def _remembered(site: Site) -> Known:
         wrong_key = site.vault.has_key and not Keyring(connection).fits(site.vault.key)
         sealed_here = wrong_key and any(True for _ in preflight.sealed_here(site, connection))
         memory = Proof(site, connection).memory
-        return Known(ledger.documents(), ledger.accepted_folders(), memory, wrong_key, sealed_here)
+        believed = frozenset(name for name, stage in ledger.stages().items() if stage.believes_table)
+        return Known(ledger.documents(), ledger.accepted_folders(), memory, wrong_key, sealed_here, believed)
 
 
 def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:

@@ -118,6 +118,8 @@ class Pack(Model):
             for name in (*document.after, *self._needed(document)):
                 if name not in self.documents:
                     raise ValueError(f"`{document.name}` needs the document `{name}`, which does not exist")
+            if self.envelope == "bound" and any(item.app_opens for part in document.parts for item in part.hidden):
+                raise ValueError(f"`{document.name}` has secrets that the app opens, and no app opens our own envelope")
         items = self.documents.get(self.services.jobs.items) if self.services.jobs else None
         if self.services.jobs and (items is None or items.shape is not Shape.LIST or len(items.records.key) > 1):
             raise ValueError(

@@ -26,10 +26,17 @@ class Model(BaseModel):
 
 
 class Column(Model):
-    """A member of a record that has a column of its own."""
+    """A member of a record that has a column of its own; `app_opens`: the app opens a sealed value here."""
 
     member: str
     codec: Codec = "text"
+    app_opens: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.app_opens and self.codec != "secret":
+            raise ValueError(f"`{self.member}` is no secret that the app could open")
+        return self
 
 
 def _short(value: Any) -> Any:
@@ -65,10 +72,20 @@ class Child(Model):
 
 
 class Hidden(Model):
-    """Where a secret lies in a record; `*` stands for every member or element."""
+    """Where a secret lies in a record; `*` stands for every member or element.
+
+    `app_opens`: the app opens a sealed value here, so that it may be sealed in the file too.
+    """
 
     at: tuple[str, ...] = Field(min_length=1)
     kind: Literal["credential", "hash", "url"] = "credential"
+    app_opens: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.app_opens and self.kind != "credential":
+            raise ValueError(f"no app opens a {self.kind}, as at {'.'.join(self.at)}")
+        return self
 
 
 class Rule(Model):
@@ -156,9 +173,9 @@ class Part(Model):
     @cached_property
     def hidden(self) -> tuple[Hidden, ...]:
         """All places where this part holds secrets."""
-        columns = (Hidden(at=(c.member,)) for c in self.columns.values() if c.codec == "secret")
+        columns = (Hidden(at=(c.member,), app_opens=c.app_opens) for c in self.columns.values() if c.codec == "secret")
         children = (
-            Hidden(at=(child.member, "*", c.member))
+            Hidden(at=(child.member, "*", c.member), app_opens=c.app_opens)
             for child in self.children.values()
             for c in child.columns.values()
             if c.codec == "secret"

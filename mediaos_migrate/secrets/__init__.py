@@ -2,7 +2,7 @@
 
 from .envelopes import Place
 from .keys import STDIN, open_to_others, read_key
-from .naming import has_credential, is_envelope, looks_sealed, named_like_secret, veil_named
+from .naming import harmless, has_credential, is_envelope, looks_sealed, named_like_secret, veil_named
 from .places import changed_at, secrets_in
 from .vault import HASH, HERE, LOOKS_SEALED, PLAIN, SEALED, SEALED_HERE, SEALED_HERE_JSON, Vault, held
 
@@ -18,6 +18,7 @@ __all__ = [
     "Place",
     "Vault",
     "changed_at",
+    "harmless",
     "has_credential",
     "held",
     "is_envelope",

@@ -10,7 +10,7 @@ from ..documents.writer import LAST
 from ..engines.sqlite import Connection, columns_of, quoted
 from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
-from ..pack import Document, Part
+from ..pack import Document, Hidden, Part
 from ..record import Record
 from ..secrets import HERE, LOOKS_SEALED, SEALED, SEALED_HERE, Place, Vault, is_envelope, secrets_in
 from ..shapes import Element
@@ -125,16 +125,27 @@ class TableStore:
         sql = f"SELECT 1 FROM {self._table} WHERE {self.scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
         return self.connection.execute(sql).fetchone() is not None
 
-    def sealed_by_us(self) -> Iterator[tuple[str, Place]]:
-        """Walk through the envelopes in the table that are ours, not the app's, and their places."""
+    def secrets(self, state: str = "") -> Iterator[tuple[Key, str, Any, str, Hidden]]:
+        """Walk through the secrets as they stand in the table: key, path, value, state, what the pack says.
+
+        `state` narrows it to rows that have a secret in a state that begins so.
+        """
         if not self._hiding:
             return
-        sql = f"{self._select} WHERE {self.scope} AND secret_state LIKE '%\"{SEALED_HERE}%'"
-        for row in self.connection.execute(sql):
-            states, key = _states(row["secret_state"]), self._key(row)
-            for path, found, _ in secrets_in(self.part, self._mapper.value(row, {})):
-                if states.get(path) in HERE and isinstance(found, str):
-                    yield found, Place(self.part.table, path, key)
+        rows = self.connection.execute(
+            f"{self._select} WHERE {self.scope} AND (?1 = '' OR secret_state LIKE '%\"' || ?1 || '%')", (state,)
+        )
+        while batch := rows.fetchmany(BATCH):
+            for row, mine in self._with_children(batch):
+                key, states = self._key(row), _states(row["secret_state"])
+                for path, found, hidden in secrets_in(self.part, self._mapper.value(row, mine)):
+                    yield key, path, found, states.get(path, ""), hidden
+
+    def sealed_by_us(self) -> Iterator[tuple[str, Place]]:
+        """Walk through the envelopes in the table that are ours, not the app's, and their places."""
+        for key, path, found, state, _ in self.secrets(SEALED_HERE):
+            if state in HERE and isinstance(found, str):
+                yield found, Place(self.part.table, path, key)
 
     def envelopes(self) -> Iterator[str]:
         """Walk through the values in the table that the app sealed."""
@@ -163,15 +174,20 @@ class TableStore:
         return found
 
     def _records(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Record]:
-        children = {table: self._child_rows(table, rows) for table in self.part.children}
-        for row in rows:
+        for row, mine in self._with_children(rows):
             key = self._key(row)
-            mine = {table: found.get(key[0], []) for table, found in children.items()}
             value = self._mapper.value(row, mine)
             if self._hiding:
                 value = self.vault.restore(self.part, value, _states(row["secret_state"]), key)
             position = row["position"] if isinstance(row["position"], int) else None
             yield Record(key, value, Element(self._mapper.name(row), value, ""), position)
+
+    def _with_children(
+        self, rows: Sequence[Mapping[str, Any]]
+    ) -> Iterator[tuple[Mapping[str, Any], dict[str, list[Mapping[str, Any]]]]]:
+        children = {table: self._child_rows(table, rows) for table in self.part.children}
+        for row in rows:
+            yield row, {table: found.get(self._key(row)[0], []) for table, found in children.items()}
 
     def _key(self, row: Mapping[str, Any]) -> Key:
         return tuple(key_of_column(row[name]) for name in self.part.key)
