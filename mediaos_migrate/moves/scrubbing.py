@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from .. import backup, crash, files
 from ..engines.sqlite import Connection, transaction
-from ..errors import Damaged, UsageError
+from ..errors import Damaged, NeedsKey, UsageError
+from ..keyring import Keyring, wrong
 from ..pack import Document, Hidden
 from ..report import SILENT, Progress
 from ..secrets import HASH, PLAIN
 from ..site import LOCK, Site
 from ..stores.tokens import rewritten
-from .keychecking import TABLE, Found, in_file, secrets_of
+from .keychecking import OPENS, SEALED_HERE, TABLE, UNOPENED, Found, in_file, secrets_of
 from .mirroring import CONFLICTS
 
 SHORTEST: Final = 8  # a shorter text stands in many files by chance
@@ -82,8 +83,10 @@ def scrub(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) -> 
     """Look for plain secrets outside the live files; then, if that is wanted and `ask` agrees, seal or shred them."""
     if wanted.seal and wanted.shred:
         raise UsageError("A file is sealed or shredded, not both.", "Leave --seal or --shred out.")
+    if wanted.seal and not site.vault.has_key:
+        raise NeedsKey("There is no key to seal with.", f"Give it as {site.pack.key_variable} or with --key-file.")
     result = Scrubbed()
-    known, in_database = _known(site)
+    known, in_database = _known(site, writing=wanted.seal or wanted.shred)
     for path in _files(site):
         progress.step("look", f"through {path.name}")
         result.scanned += 1
@@ -119,20 +122,29 @@ def _add(result: Scrubbed, trace: Trace) -> None:
         result.traces.append(trace)
 
 
-def _known(site: Site) -> tuple[Texts, Texts]:
-    """Return the plain texts of all secrets that can be read, and those that the database has no right to hold."""
+def _known(site: Site, *, writing: bool) -> tuple[Texts, Texts]:
+    """Return the plain texts of all secrets that can be read, and those that the database has no right to hold.
+
+    Raises WrongKey before anything is written with a key that opens nothing.
+    """
     with ExitStack() as held_open:
         connection = None
         if site.db.exists() and site.db.stat().st_size:
             connection = held_open.enter_context(site.looking())
+            if writing:
+                Keyring(connection).check(site.vault, site.pack.key_variable)
         texts: set[str] = set()
         rightly: set[str] = set()
+        stands: set[str] = set()
         for found in secrets_of(site, connection, site.pack.documents.values()):
-            text = _text(site, found)
+            text, how = _text(site, found), found.stands(site.vault)
+            stands.add(how)
             if len(text) >= SHORTEST:
                 texts.add(text)
-                if found.home == TABLE and found.stands(site.vault) == PLAIN:
+                if found.home == TABLE and how == PLAIN:
                     rightly.add(text)
+    if writing and site.vault.has_key and UNOPENED in stands and not stands & {OPENS, SEALED_HERE}:
+        raise wrong(site.pack.key_variable)
     return frozenset(map(str.encode, texts)), frozenset(map(str.encode, texts - rightly))
 
 
@@ -219,8 +231,10 @@ def _settle(site: Site, trace: Trace, wanted: Wanted, known: Texts) -> None:
     elif trace.members and trace.kind in (COPY, CONFLICT):
         _seal(site, trace)
         again = _trace(site, trace.path, trace.kind, known)
-        trace.members, trace.texts = again.members, again.texts
-        trace.done = LEFT if again.members or again.texts else SEALED
+        if again.members or again.texts:
+            trace.members, trace.texts = again.members, again.texts
+        else:
+            trace.done = SEALED
 
 
 def _shred(site: Site, trace: Trace) -> None:

@@ -177,7 +177,7 @@ def traces(result: Scrubbed, data: Path) -> Lines:
         what = [f"{member} ({count})" for member, count in trace.members.items()]
         what += [many(trace.texts, "known secret") + " in its bytes"] if trace.texts else []
         done = "" if trace.done == "left" else f": {trace.done}"
-        yield f"{_place(trace.path, data)} ({trace.kind}) holds in clear text: {', '.join(what) or 'nothing'}{done}"
+        yield f"{_place(trace.path, data)} ({trace.kind}) holds in clear text: {', '.join(what)}{done}"
 
 
 def scrubbed(result: Scrubbed, data: Path) -> Lines:
