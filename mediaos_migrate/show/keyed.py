@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("opens", "sealed_here", "plain", "hash", "unopened", "untried")
 SAID: Final = {
-    "unopened": "look sealed but do not open",
-    "untried": "need the key, and none was given",
-    "plain": "stand in clear text",
+    "unopened": "looks sealed but does not open",
+    "untried": "needs the key, and none was given",
+    "plain": "in clear text",
 }
 HONEST: Final = (
     "An SSD, a copy-on-write file system, a snapshot or another backup may still hold what was here: "
@@ -59,7 +59,7 @@ def checked(result: KeyCheck) -> Lines:
     for state, said in SAID.items():
         for tally in result.tallies:
             if tally.keys[state]:
-                yield f"{tally.document} ({tally.member}, {tally.home}): {some(_spelled(tally.keys[state]))} {said}."
+                yield f"{tally.document} ({tally.member}, {tally.home}) {said}: {some(_spelled(tally.keys[state]))}"
     yield from _verdict(result)
 
 
@@ -124,7 +124,7 @@ def sealed(result: Sealed) -> Lines:
         yield "Nothing to do: all that can be sealed is."
         return
     yield from planned(result.planned, "seal")
-    yield f"Sealed. Before that: {', '.join(result.backups)}."
+    yield f"Sealed. Backed up before, as {' and '.join(result.backups)}."
     yield "Older copies still hold the plain text: `mediaos-migrate scrub` finds them."
 
 
@@ -145,7 +145,7 @@ def rotated(result: Rotated, app: str, variable: str | None) -> Lines:
         yield "This went on from a run that was interrupted."
     yield from planned(result.planned, "seal anew")
     if result.planned:
-        yield f"Sealed with the new key. Before that: {', '.join(result.backups)}."
+        yield f"Sealed with the new key. Backed up before, as {' and '.join(result.backups)}."
     else:
         yield "Nothing to do: no secret is sealed with the old key."
     yield f"Now give {app} the new key ({variable}) and start it; with the old key it opens nothing any more."
