@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import sqlite3
+from functools import lru_cache
 from typing import Final
 
 from .engines.sqlite import Connection
@@ -90,5 +91,6 @@ def wrong(variable: str | None) -> WrongKey:
     )
 
 
+@lru_cache(maxsize=8)  # a run asks more than once
 def _fingerprint(key: str, salt: bytes) -> bytes:
     return hashlib.scrypt(b"mediaos-migrate fingerprint\x00" + key.encode(), salt=salt, dklen=32, **_COST)

@@ -246,6 +246,27 @@ def test_sealing_asks_first_and_needs_a_key(migrated):
     assert CANARY in (migrated / "downloaders.json").read_text()
 
 
+KILLS = [
+    ("off", "reseal.intended"),
+    ("off", "reseal.put"),
+    ("off", "reseal.committed"),
+    ("live", "reseal.committed"),
+    ("live", "mirror.put"),
+    ("live", "sealed"),
+]
+
+
+@pytest.mark.parametrize(("stage", "at"), KILLS)
+def test_sealing_that_was_killed_is_completed_by_the_next(at_stages, tmp_path, stage, at):
+    folder = Path(shutil.copytree(at_stages(stage), tmp_path / "config"))
+    words = ["keys", "seal", "--yes", "--data", str(folder)]
+    killed(words, f"{at}:1")
+    run_ok(*words)
+    assert counts(folder)["downloaders", "file", "password"] == {"opens": 1}
+    assert counts(folder)["indexers", "table", "apiKey"] == {"opens": 1, "sealed_here": 1}
+    assert run_ok("validate", "--data", folder).code == 0
+
+
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 @settings(deadline=None)
 def test_changing_secrets_in_text_leaves_every_other_byte(value):

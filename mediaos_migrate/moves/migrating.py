@@ -199,7 +199,7 @@ def _is_new(seen: Survey, known: dict[str, Entry]) -> bool:
 def _complete(site: Site) -> None:
     """Complete what writers of the library left open."""
     if remembered(site).documents:
-        with site.writing() as connection:
+        with site.writing(any_key=True) as connection:  # `look` has judged the key
             mirroring.complete_units(site, connection)
 
 

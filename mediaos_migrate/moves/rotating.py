@@ -15,6 +15,7 @@ from ..pack import Hidden
 from ..report import CAP, SILENT, Progress
 from ..secrets import HERE, SEALED, Vault, is_envelope
 from ..site import Site
+from . import mirroring
 from .keychecking import UNOPENED, Found, KeyCheck, check, secrets_of
 from .resealing import Resealing, prove
 from .sealing import back_up, concerned
@@ -47,6 +48,7 @@ def rotate(site: Site, new: str, ask: Ask, progress: Progress = SILENT) -> Rotat
     result = Rotated()
     with both.locked(wait=10), both.writing(any_key=True) as connection:
         keyring = _ready(site, connection, new)
+        mirroring.complete_units(both, connection)
         result.resumed = keyring.rotating
         documents = list(both.pack.ordered())
         how = Resealing(both, connection, lambda value, hidden: _anew(both.vault, value, hidden), _Due(both.vault))

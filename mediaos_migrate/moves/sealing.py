@@ -15,7 +15,7 @@ from ..pack import Document, Hidden
 from ..report import SILENT, Progress
 from ..secrets import PLAIN, SEALED_HERE
 from ..site import Site
-from . import preflight
+from . import mirroring, preflight
 from .keychecking import FILE, QUARANTINE, Found, KeyCheck, check, secrets_of
 from .resealing import Resealing, prove
 from .surveyed import Options
@@ -41,6 +41,7 @@ def seal(site: Site, ask: Ask, progress: Progress = SILENT) -> Sealed:
         raise NeedsKey("There is no key to seal with.", f"Give it as {site.pack.key_variable} or with --key-file.")
     with site.locked(wait=10), site.writing() as connection:
         ready(site, connection)
+        mirroring.complete_units(site, connection)
         documents = list(site.pack.ordered())
         due = Due(site, connection)
         result.planned = [found for found in secrets_of(site, connection, documents) if due.seals(found)]
