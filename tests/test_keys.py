@@ -419,3 +419,15 @@ def test_a_key_comes_from_standard_input(migrated):
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_torn_file_whose_secrets_would_have_to_change_is_refused(tmp_path, new_key):
+    folder = Path(shutil.copytree(FIXTURES / "mediaos", tmp_path / "config"))
+    file = folder / "indexers.json"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert command("migrate", "--salvage", "--data", folder, key=KEY).code == 0
+    before = file.read_bytes()
+    assert checked(folder).code == 0
+    done = command("keys", "rotate", "--yes", "--new-key-file", new_key, "--data", folder, key=KEY)
+    assert (done.code, "indexers" in done.err, file.read_bytes() == before) == (4, True, True)
+    assert rows(folder, "SELECT role FROM _mm_keys") == [("current",)]

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ..engines.sqlite import Connection
 from ..keyring import CURRENT, Keyring
-from ..ledger import Ledger, Quarantined
+from ..ledger import DAMAGED, Ledger, Quarantined
 from ..pack import Document, Hidden
 from ..report import CAP, Key
 from ..secrets import HASH, HERE, PLAIN, SEALED, Place, Vault, held, is_envelope, secrets_in
@@ -130,17 +130,19 @@ def secrets_of(site: Site, connection: Connection | None, documents: Iterable[Do
         if not any(part.hidden for part in document.parts):
             continue
         if connection is None or Ledger(connection).stage(document.name) is not Stage.COMPLETE:
-            yield from in_file(site, document, site.file(document))
+            entry = known.get(document.name)
+            torn = entry is not None and entry.state == DAMAGED
+            yield from in_file(site, document, site.file(document), salvage=torn)
         if connection and document.name in known:
             yield from _in_tables(site, connection, document)
             yield from in_quarantine(site, connection, document)
 
 
-def in_file(site: Site, document: Document, path: Path) -> Iterator[Found]:
+def in_file(site: Site, document: Document, path: Path, *, salvage: bool = False) -> Iterator[Found]:
     """Walk through the secrets of a document in its file, or in a copy of it. Raises Damaged."""
     if not path.is_file():
         return
-    store = FileStore(path, document, site.vault)
+    store = FileStore(path, document, site.vault, salvage=salvage)
     for name, record in store.all():
         part = store.part(name)
         for at, secret, hidden in secrets_in(part, record.value):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from .. import crash, files
 from ..engines.sqlite import Connection, transaction
-from ..errors import FileChanged, MigrateError
+from ..errors import FileChanged, MigrateError, Refused
 from ..journal import Debt, Intent, Journal
-from ..ledger import PRESENT, SKIPPED, Entry, Ledger, Quarantined
+from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger, Quarantined
 from ..pack import Document, Hidden
 from ..record import Record
 from ..report import Key
@@ -20,7 +20,7 @@ from ..stores.table import BATCH, TableStore
 from ..stores.tokens import Change, retold, rewritten
 from ..values import reveal
 from . import mirroring
-from .keychecking import TABLE, Found, opened
+from .keychecking import FILE, TABLE, Found, opened
 from .looks import look_once
 from .proving import keep
 
@@ -62,6 +62,9 @@ class Resealing:
 
     def _file(self, document: Document, *, noting: bool) -> None:
         """Change a believed file; its tables follow it."""
+        entry = Ledger(self.connection).document(document.name)
+        if entry is not None and entry.state == DAMAGED:
+            return  # see `refuse_torn`
         path, before = self.site.file(document), mirroring.digest_of(self.site, document)
         if before is None:
             return
@@ -141,6 +144,17 @@ class Resealing:
             # No record has this key: it only says that the file is behind.
             key = ("#", *[item.pointer] * len(part.key))[: len(part.key)]
             Journal(self.connection).owe(document.name, item.part, [Debt(key, "put")])
+
+
+def refuse_torn(connection: Connection, planned: Iterable[Found]) -> None:
+    """Raise Refused when a torn file, of which only a part was taken, would have to be changed."""
+    torn = {name for name, entry in Ledger(connection).documents().items() if entry.state == DAMAGED}
+    names = sorted({found.document for found in planned if found.home == FILE} & torn)
+    if names:
+        raise Refused(
+            f"{', '.join(names)}: the file is damaged, and secrets in it would have to change. Nothing was changed.",
+            "Mend it, and run `mediaos-migrate migrate`; then come back.",
+        )
 
 
 def prove(site: Site, connection: Connection, document: Document) -> None:

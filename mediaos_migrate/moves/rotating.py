@@ -17,7 +17,7 @@ from ..secrets import HERE, SEALED, Vault, is_envelope
 from ..site import Site
 from . import mirroring
 from .keychecking import UNOPENED, Found, KeyCheck, check, secrets_of
-from .resealing import Resealing, prove
+from .resealing import Resealing, prove, refuse_torn
 from .sealing import back_up, concerned
 
 
@@ -55,6 +55,7 @@ def rotate(site: Site, new: str, ask: Ask, progress: Progress = SILENT) -> Rotat
         secrets = list(secrets_of(both, connection, documents))
         _refuse_closed(both, secrets)
         result.planned = [found for found in secrets if how.due(found)]
+        refuse_torn(connection, result.planned)
         ask(result)
         if result.planned or result.resumed:
             result.backups = back_up(both, connection, "keys-rotate")

@@ -189,7 +189,7 @@ def _trace(site: Site, path: Path, kind: str, known: Texts) -> Trace:
     members: dict[str, int] = {}
     if document := _document(site, path):
         try:
-            for found in in_file(site, document, path):
+            for found in in_file(site, document, path, salvage=True):
                 if found.stands(site.vault) == PLAIN:
                     members[found.member] = members.get(found.member, 0) + 1
         except (Damaged, OSError):
@@ -268,7 +268,7 @@ def _seal(site: Site, trace: Trace) -> None:
 
     replacement = files.Replacement(trace.path, site.owner)
     with replacement.writing() as out:
-        count = rewritten(out, trace.path, document, change)
+        count = rewritten(out, trace.path, document, change, salvage=True)
     if count:
         replacement.put()
     else:

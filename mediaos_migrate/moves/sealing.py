@@ -17,7 +17,7 @@ from ..secrets import PLAIN, SEALED_HERE
 from ..site import Site
 from . import mirroring, preflight
 from .keychecking import FILE, QUARANTINE, Found, KeyCheck, check, secrets_of
-from .resealing import Resealing, prove
+from .resealing import Resealing, prove, refuse_torn
 from .surveyed import Options
 from .surveying import survey
 
@@ -43,8 +43,9 @@ def seal(site: Site, ask: Ask, progress: Progress = SILENT) -> Sealed:
         ready(site, connection)
         mirroring.complete_units(site, connection)
         documents = list(site.pack.ordered())
-        due = Due(site, connection)
+        due = Due(site)
         result.planned = [found for found in secrets_of(site, connection, documents) if due.seals(found)]
+        refuse_torn(connection, result.planned)
         ask(result.planned)
         if result.planned:
             result.backups = back_up(site, connection, "keys-seal")
@@ -78,14 +79,12 @@ class Due:
     """What is to be sealed where: in the table all, in the file what the app opens."""
 
     site: Site
-    connection: Connection
 
     def seals(self, found: Found) -> bool:
         """Tell whether a secret is to be sealed where it stands."""
         stands = found.stands(self.site.vault)
         if found.home == FILE:
-            believed = Ledger(self.connection).stage(found.document).believes_table
-            return stands == PLAIN and not believed and found.hidden.app_opens and isinstance(found.value, str)
+            return stands == PLAIN and found.hidden.app_opens and isinstance(found.value, str)
         if found.home == QUARANTINE:
             return found.state == PLAIN
         return stands == PLAIN or (found.hidden.app_opens and found.state == SEALED_HERE)

@@ -20,11 +20,14 @@ Change = Callable[[Any, Hidden], str | None]  # hears a secret as the file has i
 Paths = Sequence[tuple[tuple[str, ...], Hidden]]
 
 
-def rewritten(out: BinaryIO, path: Path, document: Document, change: Change) -> int:
-    """Copy a document's file with its secrets changed; return how many were. Raises Damaged."""
+def rewritten(out: BinaryIO, path: Path, document: Document, change: Change, *, salvage: bool = False) -> int:
+    """Copy a document's file with its secrets changed; return how many were. Raises Damaged.
+
+    With `salvage`, what cannot be read of a torn file is copied as it is.
+    """
     changed = copied = 0
     with path.open("rb") as stream:
-        for piece in Reading(path, document):
+        for piece in Reading(path, document, salvage=salvage):
             part = part_of_piece(document, piece)
             if part is None or not part.hidden:
                 continue
