@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import crash
+from .. import backups, crash
+from ..backups import Wish
 from ..engines.sqlite import Connection, transaction
 from ..errors import NeedsKey, Refused, UsageError
 from ..keyring import CURRENT, NEXT, Keyring, wrong
@@ -18,7 +19,7 @@ from ..site import Site
 from . import mirroring
 from .keychecking import UNOPENED, Found, KeyCheck, check, secrets_of
 from .resealing import Resealing, prove, refuse_torn
-from .sealing import back_up, concerned
+from .sealing import concerned
 
 
 @dataclass(slots=True)
@@ -27,7 +28,7 @@ class Rotated:
 
     planned: list[Found] = field(default_factory=list)
     resumed: bool = False
-    backups: list[str] = field(default_factory=list)
+    backup: str | None = None
     after: KeyCheck | None = None
 
 
@@ -58,7 +59,7 @@ def rotate(site: Site, new: str, ask: Ask, progress: Progress = SILENT) -> Rotat
         refuse_torn(connection, result.planned)
         ask(result)
         if result.planned or result.resumed:
-            result.backups = back_up(both, connection, "keys-rotate")
+            result.backup = backups.take(both, connection, Wish("keys-rotate")).name
             with transaction(connection):
                 keyring.note(NEXT, new)
             crash.point("rotate.begun")

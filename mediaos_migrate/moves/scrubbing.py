@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .. import backup, crash, files
+from .. import crash, files
+from ..backups.places import FOLDER
 from ..engines.sqlite import Connection, transaction
 from ..errors import Damaged, NeedsKey, UsageError
 from ..keyring import Keyring, wrong
@@ -179,7 +180,7 @@ def _database(site: Site) -> Iterator[Path]:
 
 
 def _kind(site: Site, path: Path) -> str:
-    for folder, kind in ((site.state / backup.FOLDER, BACKUP), (site.state / CONFLICTS, CONFLICT), (site.state, STATE)):
+    for folder, kind in ((site.state / FOLDER, BACKUP), (site.state / CONFLICTS, CONFLICT), (site.state, STATE)):
         if folder in path.parents:
             return kind
     return COPY
@@ -253,7 +254,7 @@ def _shred(site: Site, trace: Trace) -> None:
 
 
 def _backup_of(site: Site, path: Path) -> Path:
-    folder = site.state / backup.FOLDER
+    folder = site.state / FOLDER
     return folder / path.relative_to(folder).parts[0]
 
 

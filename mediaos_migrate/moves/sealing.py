@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import backup, crash, files
+from .. import backups, crash
+from ..backups import Wish
 from ..engines.sqlite import Connection
 from ..errors import CouldNotCheck, NeedsKey, Refused
 from ..keyring import Keyring, wrong
@@ -27,7 +28,7 @@ class Sealed:
     """What was to be sealed, and how all secrets stand afterwards."""
 
     planned: list[Found] = field(default_factory=list)
-    backups: list[str] = field(default_factory=list)
+    backup: str | None = None
     after: KeyCheck | None = None
 
 
@@ -48,7 +49,7 @@ def seal(site: Site, ask: Ask, progress: Progress = SILENT) -> Sealed:
         refuse_torn(connection, result.planned)
         ask(result.planned)
         if result.planned:
-            result.backups = back_up(site, connection, "keys-seal")
+            result.backup = backups.take(site, connection, Wish("keys-seal")).name
         how = Resealing(site, connection, due.change, due.seals)
         for document in concerned(documents, result.planned):
             progress.step("seal", document.file)
@@ -99,11 +100,3 @@ def concerned(documents: list[Document], planned: list[Found]) -> list[Document]
     """Return the documents that a plan is about, in order."""
     names = {found.document for found in planned}
     return [document for document in documents if document.name in names]
-
-
-def back_up(site: Site, connection: Connection, reason: str) -> list[str]:
-    """Back up the database, and every file that there is."""
-    there = [document.file for document in site.pack.documents.values() if site.file(document).is_file()]
-    wanted = {name: files.digest(site.data / name) for name in there}
-    made = [backup.take_database(site, connection, reason)]
-    return [each.name for each in [*made, *([backup.take(site, wanted, reason)] if wanted else [])]]

@@ -115,7 +115,7 @@ def _plan(found: Sequence[Found]) -> list[dict[str, Any]]:
 def seal(result: Sealed) -> dict[str, Any]:
     """Describe what was sealed, and how secrets stand now."""
     told = check(result.after) if result.after else {}
-    return {"planned": _plan(result.planned), "backups": result.backups, **told}
+    return {"planned": _plan(result.planned), "backup": result.backup, **told}
 
 
 def sealed(result: Sealed) -> Lines:
@@ -124,7 +124,7 @@ def sealed(result: Sealed) -> Lines:
         yield "Nothing to do: all that can be sealed is."
         return
     yield from planned(result.planned, "seal")
-    yield f"Sealed. Backed up before, as {' and '.join(result.backups)}."
+    yield f"Sealed. Backed up before, as {result.backup}."
     yield "Older copies still hold the plain text: `mediaos-migrate scrub` finds them."
 
 
@@ -134,7 +134,7 @@ def rotate(result: Rotated) -> dict[str, Any]:
     return {
         "planned": _plan(result.planned),
         "resumed": result.resumed,
-        "backups": result.backups,
+        "backup": result.backup,
         **told,
     }
 
@@ -145,7 +145,7 @@ def rotated(result: Rotated, app: str, variable: str | None) -> Lines:
         yield "This went on from a run that was interrupted."
     yield from planned(result.planned, "seal anew")
     if result.planned:
-        yield f"Sealed with the new key. Backed up before, as {' and '.join(result.backups)}."
+        yield f"Sealed with the new key. Backed up before, as {result.backup}."
     else:
         yield "Nothing to do: no secret is sealed with the old key."
     yield f"Now give {app} the new key ({variable}) and start it; with the old key it opens nothing any more."
