@@ -330,8 +330,6 @@ def open_all(file):
 STEPS = [
     "rotate.begun",
     "reseal.intended:2",
-    "file.written:2",
-    "file.renamed:2",
     "reseal.put:2",
     "import.written:1",
     "import.committed:1",
