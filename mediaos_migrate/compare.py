@@ -217,7 +217,7 @@ class _Compare:
         kind: Kind = "changed"
         if canonical(one) == canonical(assumed):
             kind, found = "unverifiable", tuple(differences(one, other))
-        elif all(difference.rule for difference in found):
+        elif found and all(difference.rule for difference in found):
             kind = "explained" if canonical(assumed) == canonical(other) else "unverifiable"
             for rule in {difference.rule for difference in found}:
                 self._explained[rule] = self._explained.get(rule, 0) + 1

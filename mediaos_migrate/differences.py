@@ -68,24 +68,38 @@ def _spellings(path: Path, left: Any, right: Any) -> Iterator[Found]:
 def _lists(path: Path, left: list[Any], right: list[Any]) -> Iterator[Found]:
     if sorted(map(canonical, left)) == sorted(map(canonical, right)):
         yield path, "order", left, right
-    elif max(len(left), len(right)) > LONG or _hiding(left) or _hiding(right):
-        for number, (one, other) in enumerate(zip(left, right, strict=False)):
-            yield from _walk((*path, number), one, other)
-        if len(left) != len(right):
-            yield path, "absent-null", left, right
+    elif max(len(left), len(right)) > LONG or _by_place(left) or _by_place(right):
+        yield from _places(path, left, right)
     else:
-        tree = DeepDiff(normal(left), normal(right), view="tree", threshold_to_diff_deeper=0)
-        for kind, items in tree.items():
-            for item in items:
-                there = not kind.endswith(("_added", "_removed"))
-                one, other = (item.t1, item.t2) if there else (None, None)
-                yield (*path, *item.path(output_format="list")), _way(one, other), one, other
+        found = list(_paired(path, left, right))
+        yield from found or _places(path, left, right)
 
 
-def _hiding(value: Any) -> bool:
+def _places(path: Path, left: list[Any], right: list[Any]) -> Iterator[Found]:
+    """Compare two lists item by item."""
+    for number, (one, other) in enumerate(zip(left, right, strict=False)):
+        yield from _walk((*path, number), one, other)
+    if len(left) != len(right):
+        yield path, "absent-null", left, right
+
+
+def _paired(path: Path, left: list[Any], right: list[Any]) -> Iterator[Found]:
+    """Let DeepDiff find which items of two lists belong together."""
+    tree = DeepDiff(
+        normal(left), normal(right), view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False
+    )
+    for kind, items in tree.items():
+        for item in items:
+            there = not kind.endswith(("_added", "_removed"))
+            one, other = (item.t1, item.t2) if there else (None, None)
+            yield (*path, *item.path(output_format="list")), _way(one, other), one, other
+
+
+def _by_place(value: Any) -> bool:
+    """Tell what DeepDiff must not see: secrets, and flags, which are the numbers 0 and 1 to it."""
     if isinstance(value, dict):
-        return any(map(_hiding, value.values()))
-    return any(map(_hiding, value)) if isinstance(value, list) else isinstance(value, Secret)
+        return any(map(_by_place, value.values()))
+    return any(map(_by_place, value)) if isinstance(value, list) else isinstance(value, Secret | bool)
 
 
 def _way(left: Any, right: Any) -> Way:

@@ -214,7 +214,7 @@ def repair(
 
     def ask(planned: Sequence[DocumentReport]) -> None:
         if planned and not yes:
-            lines = "\n".join(staged.planned(planned))
+            lines = "\n".join(staged.planned(planned, believe))
             confirm(f"{lines}\nMake the {'table' if believe is Home.FILE else 'file'} say what the {believe} says?")
 
     def act() -> Answer:
@@ -223,7 +223,7 @@ def repair(
         with narrator(json) as progress:
             wanted = repairing.Wanted(believe, tuple(documents or ()), frozenset(accept_source))
             result = repairing.repair(site, wanted, ask, progress)
-        return Answer(staged.repair(result), staged.repaired(result))
+        return Answer(staged.repair(result), staged.repaired(result, believe), result.exit_code)
 
     return answer("repair", json, act)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from heapq import merge
 from typing import Any
 
@@ -125,9 +126,11 @@ def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
     """Compare what no record carries, in the canonical form that records have."""
     if seen.envelope is None or entry is None or entry.envelope == seen.envelope:
         return []
-    if canonical(_read(entry.envelope or "")) == canonical(_read(seen.envelope)):
+    sides = [canonical(_read(text)) for text in (seen.envelope, entry.envelope or "")]
+    if sides[0] == sides[1]:
         return []
-    found = Discrepancy((ENVELOPE,), "changed", (Difference(ENVELOPE, "value"),))
+    digests = sha256(sides[0].encode()).digest(), sha256(sides[1].encode()).digest()
+    found = Discrepancy((ENVELOPE,), "changed", (Difference(ENVELOPE, "value"),), digests=digests)
     return [Comparison("_mm_documents", 0, 0, {"changed": 1}, (found,))]
 
 

@@ -23,6 +23,7 @@ from .surveying import survey
 LOOKS: Final = 5
 PAUSE: Final = 0.2  # seconds between two looks at what seems to differ
 UNSETTLED: Final = "unsettled"
+NO_STATES: Final = (b"", b"")  # of a comparison that is not about the records of a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,7 @@ def look_until_still(
 
 def _unsure(report: DocumentReport) -> DocumentReport:
     """Count as unverifiable what only one look has seen."""
-    nothing = (replace(each, discrepancies=(), states=(b"", b"")) for each in report.comparisons)
-    pairs = zip(nothing, report.comparisons, strict=True)
-    return replace(report, comparisons=tuple(_still(old, new) for old, new in pairs))
+    return replace(report, comparisons=tuple(_still(_nothing(each), each) for each in report.comparisons))
 
 
 def _look(site: Site, seen: Survey, keys: frozenset[Key] | None, progress: Progress = SILENT) -> Look | None:
@@ -153,12 +152,23 @@ def _standing(before: Look | None, now: Look) -> DocumentReport:
     """Keep as a difference only what the last look saw too, exactly so; the rest is moving, and unverifiable."""
     if before is None:
         return now.report
-    pairs = zip(before.report.comparisons, now.report.comparisons, strict=False)
-    return replace(now.report, comparisons=tuple(_still(old, new) for old, new in pairs))
+    known = {_about(each): each for each in before.report.comparisons}
+    found = (_still(known.get(_about(each), _nothing(each)), each) for each in now.report.comparisons)
+    return replace(now.report, comparisons=tuple(found))
+
+
+def _about(comparison: Comparison) -> tuple[str, bool]:
+    """Say what a comparison is about: the records of a table, or what else was found there."""
+    return comparison.table, comparison.states != NO_STATES
+
+
+def _nothing(comparison: Comparison) -> Comparison:
+    """Return a comparison that has seen nothing of what another one has."""
+    return replace(comparison, discrepancies=(), out_of_order=None, states=NO_STATES)
 
 
 def _still(old: Comparison, new: Comparison) -> Comparison:
-    if old.states == new.states:
+    if old.states == new.states != NO_STATES:
         return new
     known = {(item.key, item.kind, item.digests) for item in old.discrepancies}
     kept: list[Discrepancy] = []

@@ -29,7 +29,7 @@ def doubt(site: Site, seen: Survey, entry: Entry | None, references: int) -> Sus
 
 def _shrunk(seen: Survey, had: int, references: int) -> Suspect | None:
     has = seen.count if seen.salvage else seen.count + len(seen.rest)
-    lost = has * 2 < had if had >= MANY else had and not has
+    lost = has * 2 <= had if had >= MANY else had and not has
     if not lost and not (seen.salvage and has < had):
         return None
     if seen.state == MISSING:

@@ -119,6 +119,8 @@ def verdicts(site: Site, names: Sequence[str] = (), last: int = 30) -> list[Kept
 
 def verdict(site: Site, number: int) -> Kept:
     """Return one verdict by its number, and say what of it still holds. Raises UsageError."""
+    if number >= 2**63:
+        raise UsageError(f"There is no verdict {number}.", "See `mediaos-migrate evidence list`.")
     with site.looking() as connection:
         found, proof = Evidence(connection).verdict(number), Proof(site, connection)
     if found is None:

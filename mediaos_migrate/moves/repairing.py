@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from .. import backups, crash
 from ..backups import Wish
 from ..engines.sqlite import Connection, transaction
-from ..errors import CouldNotCheck, MigrateError
+from ..errors import CouldNotCheck, FileChanged, MigrateError
 from ..evidence import Evidence
 from ..journal import Journal
 from ..ledger import Ledger, Place
@@ -16,7 +16,7 @@ from ..pack import Document
 from ..report import SILENT, DocumentReport, Progress
 from ..site import Site
 from ..stages import Home, Stage
-from . import completing, mirroring
+from . import completing, mirroring, preflight
 from .comparing import compare_document
 from .importing import import_document
 from .looks import look_once
@@ -32,6 +32,11 @@ class Repair:
 
     planned: list[DocumentReport] = field(default_factory=list)
     settled: list[DocumentReport] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 both homes say the same, 5 something could not be compared."""
+        return 5 if any(report.unverifiable for report in self.settled) else 0
 
 
 Ask = Callable[[Sequence[DocumentReport]], None]
@@ -55,11 +60,15 @@ def repair(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) ->
     with site.locked(wait=10), site.writing() as connection:
         if not Ledger.is_in(connection):
             raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` first.")
+        for name in wanted.accept_source:
+            site.pack.document(name)
         known = Ledger(connection).documents()
         documents = [document for document in chosen(site, wanted.documents) if document.name in known]
         looks = [(document, *_look(site, connection, document, wanted.accept_source)) for document in documents]
         due = [(document, seen, found) for document, seen, found in looks if found]
         result.planned = [found for _, _, found in due]
+        if wanted.believe is Home.FILE:
+            preflight.refuse([seen for _, seen, _ in due])
         ask(result.planned)
         if due:
             backups.take(site, connection, Wish("repair"))
@@ -84,9 +93,9 @@ def _look(
     if seen.error:
         return seen, DocumentReport(document.name, document.file, seen.state, note=seen.error.message)
     complete = Ledger(connection).stage(document.name) is Stage.COMPLETE
-    report = (completing.look(site, connection, document).report if complete else None) or compare_document(
-        site, connection, seen
-    )
+    if complete and not completing.look(site, connection, document).report.differs:
+        return seen, None
+    report = compare_document(site, connection, seen)
     behind = document.name in Ledger(connection).blocked() or document.name in Journal(connection).debts()
     return seen, report if report.differs or report.unverifiable or behind else None
 
@@ -95,8 +104,6 @@ def _settle(site: Site, connection: Connection, document: Document, seen: Survey
     if believe is Home.TABLE:
         mirroring.rewrite(site, connection, document)
     else:
-        if seen.error:
-            raise seen.error
         import_document(site, connection, seen)
         with transaction(connection):
             journal = Journal(connection)
@@ -118,6 +125,8 @@ def _verify(site: Site, connection: Connection, document: Document) -> DocumentR
         raise seen.error
     look = look_once(site, connection, seen)
     keep(site, connection, look)
+    if look.report.differs and mirroring.digest_of(site, document) != seen.digest:
+        raise FileChanged(document.file)
     if look.report.differs:
         raise MigrateError(
             f"{document.name} still differs after the repair.", "Please report this; both homes are backed up."

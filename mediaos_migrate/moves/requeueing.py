@@ -51,27 +51,31 @@ def requeue(site: Site, names: Sequence[str] = (), progress: Progress = SILENT) 
         for document in chosen(site, names):
             if before := Ledger(connection).held_counts().get(document.name, 0):
                 progress.step("requeue", document.file)
-                with site.holding(document.name):
-                    told.append(_requeue(site, connection, document, before))
+                told.append(_requeue(site, connection, document, before))
                 crash.point("requeued")
     return told
 
 
 def _requeue(site: Site, connection: Connection, document: Document, before: int) -> Requeued:
     ledger = Ledger(connection)
-    mirroring.recover(site, connection, document)
-    seen = _survey(site, connection, document)
-    if not ledger.stage(document.name).believes_table:
-        if seen.error:
-            raise seen.error
-        import_document(site, connection, seen)
-    else:
-        for name, store in site.stores(connection, document).items():
-            with transaction(connection):
-                taken = take(store, name)
-                Journal(connection).owe(document.name, name, [Debt(key, "put") for key in taken])
-    if seen.error is None:
-        keep(site, connection, look_once(site, connection, seen))
+    with site.holding(document.name):
+        mirroring.recover(site, connection, document)
+        if ledger.stage(document.name).believes_table:
+            for name, store in site.stores(connection, document).items():
+                with transaction(connection):
+                    taken = take(store, name)
+                    Journal(connection).owe(document.name, name, [Debt(key, "put") for key in taken])
+        else:
+            seen = _survey(site, connection, document)
+            if seen.error:
+                raise seen.error
+            import_document(site, connection, seen)
+    if ledger.stage(document.name).mirrors:
+        mirroring.mirror(site, connection, document)
+    with site.holding(document.name):
+        seen = _survey(site, connection, document)
+        if seen.error is None:
+            keep(site, connection, look_once(site, connection, seen))
     return Requeued(document.name, before, ledger.held_counts().get(document.name, 0))
 
 

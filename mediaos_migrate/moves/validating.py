@@ -119,6 +119,8 @@ def _check(site: Site, query: Query) -> None:
         site.pack.document(name)
     if query.keys and len(query.documents) != 1:
         raise UsageError("A key belongs to one document.", "Name that document too.")
+    if query.keys and (query.quick or query.since_last):
+        raise UsageError("A record is looked at deeply.", "Leave --quick and --since-last out.")
     if query.record and (query.keys or query.quick):
         raise UsageError("Only a deep look at whole documents is evidence.", "Leave --record out.")
     known = {rule.code for d in site.pack.documents.values() for part in d.parts for rule in part.rules} | set(BUILT_IN)
@@ -207,17 +209,26 @@ class _Run:
         last = self._proof.last.get(name)
         if last is None or not (self._query.since_last or (run and last.run == run)):
             return None
-        if self._query.fail_on and not self._proof.knows_anomalies(name):
+        if self._query.fail_on and (not self._proof.knows_anomalies(name) or self._refers(name)):
             return None
         if not self._proof.holds(name, self._proof.digest(name)):
             return None
         note = f"nothing changed since it was found equal at {last.at}"
         return self._proof.report(name, UNCHANGED, note)
 
+    def _refers(self, name: str) -> set[str]:
+        """Name the documents that a document must be held against for the rules that are to count."""
+        rules = (rule for part in self._site.pack.document(name).parts for rule in part.rules)
+        return {rule.refers for rule in rules if rule.refers and rule.code in self._query.fail_on}
+
+    def _referred(self) -> set[str]:
+        return {found for name in self._wanted for found in self._refers(name)}
+
     def _survey(self, done: frozenset[str], connection: Connection | None, run: str) -> list[Survey]:
         known = self._proof.known
         out = {name for name, entry in known.items() if entry.state == SKIPPED}
         out |= done | set(self._site.pack.documents) - set(self._wanted)
+        out -= self._referred()
         memory = self._proof.memory if self._result.resumed else Memory()
         options = Options(skip=frozenset(out), accept_source=self._query.accept_source)
         surveys = survey(self._site, options, known, memory, self._progress)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..report import DocumentReport
+from ..report import DocumentReport, Kind
+from ..stages import Home
 from . import payload
-from .words import Lines, many, table
+from .words import Lines, many, some, spelled, table
 
 if TYPE_CHECKING:
     from ..moves.mirroring import Mirrored
@@ -138,17 +139,29 @@ def mirrored(result: Sequence[Mirrored]) -> dict[str, Any]:
     return {"mirrored": [{"document": e.document, "paid": e.paid, "digest": e.digest} for e in result]}
 
 
-def planned(result: Sequence[DocumentReport]) -> Lines:
-    """Tell what a repair would settle."""
+def planned(result: Sequence[DocumentReport], believe: Home = Home.FILE) -> Lines:
+    """Tell what a repair would settle: how many records come, go and change in the home that is not believed."""
+    other = "table" if believe is Home.FILE else "file"
+    words: dict[Kind, str] = {"changed": "changed in", "unverifiable": "not judged in"}
+    words |= {"missing": "into", "extra": "out of"} if believe is Home.FILE else {"extra": "into", "missing": "out of"}
     for each in result:
-        counts = [f"{each.count(kind):,} {kind}" for kind in ("missing", "extra", "changed") if each.count(kind)]
-        yield f"{each.document}: {each.note or ', '.join(counts) or 'the order, or debts'}"
+        told = [
+            f"{many(each.count(kind), 'record')} {verb} the {other}: {some(list(map(spelled, each.keys(kind))))}"
+            for kind, verb in words.items()
+            if each.count(kind)
+        ]
+        if any(comparison.out_of_order for comparison in each.comparisons):
+            told.append(f"the order in the {other}")
+        yield f"{each.document}: {each.note or '; '.join(told) or 'changes that its file does not have yet'}"
 
 
-def repaired(result: Repair) -> Lines:
+def repaired(result: Repair, believe: Home = Home.FILE) -> Lines:
     """Tell what a repair settled."""
-    yield from planned(result.planned)
-    if result.settled:
+    yield from planned(result.planned, believe)
+    if result.exit_code:
+        unsure = [report.document for report in result.settled if report.unverifiable]
+        yield f"{', '.join(unsure)}: not everything could be compared; give the app's key, and validate."
+    elif result.settled:
         yield f"{many(len(result.settled), 'document')} settled: both homes say the same."
     else:
         yield "Nothing to do: both homes say the same."

@@ -1,0 +1,113 @@
+"""What once made a validation say clean, or a repair say settled, although it was not."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES, KEY
+from hypothesis import given
+from hypothesis import strategies as st
+from inside import command
+
+from mediaos_migrate.differences import differences
+from mediaos_migrate.moves import looks
+from mediaos_migrate.values import canonical
+
+leaves = st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from(["", "a", "__v"])
+values = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "__v", "_"]), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(values, values)
+def test_values_that_differ_have_a_difference(left, right):
+    assert bool(differences(left, right)) == (canonical(left) != canonical(right))
+
+
+@pytest.mark.parametrize(("one", "other"), [([1, "a"], [True, "a"]), ([{"__v": 1}], [{"__v": 99}]), ([0], [False])])
+def test_flags_and_private_names_in_lists_are_told_apart(one, other):
+    assert differences(one, other)
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    items = [{"id": f"f{n:02d}", "kind": "movie", "title": f"Film {n}", "tags": [True, 2]} for n in range(30)]
+    (folder / "library.json").write_text(json.dumps({"items": items}), encoding="utf-8")
+    assert command("migrate", "--data", folder).code == 0
+    return folder
+
+
+def test_a_flag_that_became_a_number_is_a_difference(data):
+    text = (data / "library.json").read_text(encoding="utf-8")
+    (data / "library.json").write_text(text.replace("true", "1", 1), encoding="utf-8")
+    told = command("validate", "library", "--data", data, "--json")
+    assert (told.code, told.document("library")["changed"]) == (3, ["f00"])
+
+
+def test_what_only_the_second_look_sees_is_not_clean(data, monkeypatch):
+    """Between two looks the app takes one change back and makes another, beside the records."""
+    monkeypatch.setattr(looks, "PAUSE", 0)
+    path = data / "library.json"
+    good = path.read_text(encoding="utf-8")
+    real, seen = looks.look_once, []
+
+    def look_once(*arguments, **named):
+        found = real(*arguments, **named)
+        seen.append(found)
+        if len(seen) == 1:
+            path.write_text(good.replace('{"items"', '{"schemaVersion": 2, "items"', 1), encoding="utf-8")
+        return found
+
+    path.write_text(good.replace("Film 7", "Film seven", 1), encoding="utf-8")
+    monkeypatch.setattr(looks, "look_once", look_once)
+    assert command("validate", "library", "--data", data).code in (3, 5)
+
+
+def test_a_repair_that_could_not_compare_does_not_say_settled(tmp_path):
+    folder = Path(shutil.copytree(FIXTURES / "mediaos", tmp_path / "data"))
+    assert command("migrate", "--data", folder, key=KEY).code == 0
+    path = folder / "indexers.json"
+    value = json.loads(path.read_text(encoding="utf-8"))
+    value["indexers"][0]["apiKey"] = "another-plain-key"
+    path.write_text(json.dumps(value), encoding="utf-8")
+    told = command("repair", "indexers", "--believe", "file", "--yes", "--data", folder)
+    assert (told.code, "both homes say the same" in told.out) == (5, False)
+
+
+def test_a_repair_refuses_all_before_it_settles_one(data):
+    (data / "users.json").write_text("{", encoding="utf-8")
+    with closing(sqlite3.connect(data / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE library_items SET title = 'spoilt' WHERE id = 'f01'")
+    assert command("repair", "--believe", "file", "--yes", "--data", data).code == 4
+    assert command("validate", "library", "--data", data).code == 3
+
+
+@pytest.mark.parametrize("narrow", [["wanted"], ["--since-last"], ["wanted", "--record"]])
+def test_a_rule_that_counts_is_held_against_the_document_it_refers_to(data, narrow):
+    (data / "wanted.json").write_text(
+        json.dumps({"items": [{"id": "nobody", "kind": "movie", "title": "Gone"}]}), encoding="utf-8"
+    )
+    assert command("migrate", "--data", data).code == 0
+    full = command("validate", "--fail-on", "not-in-library", "--data", data).code
+    assert command("validate", *narrow, "--fail-on", "not-in-library", "--data", data).code == full == 3
+
+
+def test_half_of_twenty_records_is_too_much_to_lose(data):
+    path = data / "library.json"
+    items = json.loads(path.read_text(encoding="utf-8"))["items"]
+    path.write_text(json.dumps({"items": items[:15]}), encoding="utf-8")
+    assert command("validate", "library", "--data", data).code == 4
+
+
+def test_the_plan_of_a_repair_names_the_keys_and_the_way(data):
+    with closing(sqlite3.connect(data / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM library_items WHERE id = 'f03'")
+    told = command("repair", "--believe", "table", "--yes", "--data", data)
+    assert "1 record out of the file: f03" in told.out
