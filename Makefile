@@ -9,10 +9,15 @@ MODERN = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2
 FOUND = $(shell $(PYTHON) --version 2>/dev/null || echo missing)
 TOO_OLD = mediaos-migrate needs Python 3.11 or newer, but $(PYTHON) is $(FOUND); name another one, as in `make install PYTHON=python3.12`
 
-.PHONY: help install demo test lint clean
+SIZE ?= 10000
+ROUNDS ?= 3
+ONLY ?= carry,growth,live
+BENCH = $(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --only $(ONLY)
+
+.PHONY: help install demo test lint bench bench-docs clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Set up .venv with the command mediaos-migrate
 
@@ -26,6 +31,12 @@ lint: $(STAMP)  ## Check style and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(STAMP)  ## Measure us and others side by side: SIZE=1000000 ROUNDS=3 ONLY=carry,growth,live
+	$(BENCH)
+
+bench-docs: $(STAMP)  ## The same, and write docs/performance.md with it
+	$(BENCH) --docs
 
 clean:  ## Remove what the other targets made
 	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
