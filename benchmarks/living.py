@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from . import running
-from .carrying import LIBRARY
+from .carrying import DATABASE, LIBRARY
 from .contest import COMMAND, PYTHON, Contestant, Place, inside
 from .running import Outcome
 
 WRITES: Final = 2000  # so that 20 are above the 99 of 100, and the mirror has reason to write
-READS: Final = 200
+READS: Final = 100
 FEW: Final = 3  # of what reads or writes the whole file each time
+ONE: Final = 1  # of what takes longest
 
 
 def make_ready(ready: Path) -> None:
@@ -42,11 +44,15 @@ def _ours(name: str, stage: str, count: int) -> Contestant:
         times = str(max(1, min(count, place.size // 10)))
         return [PYTHON, "-m", "benchmarks.ours", name, place.data, times, str(place.size)]
 
+    return Contestant(f"{stage} {name}", command, _prepare(stage), _said)
+
+
+def _prepare(stage: str) -> Callable[[Place], None]:
     def prepare(place: Place) -> None:
         shutil.rmtree(place.data, ignore_errors=True)
         shutil.copytree(place.ready / stage, place.data)
 
-    return Contestant(f"{stage} {name}", command, prepare, _said)
+    return prepare
 
 
 def _copy(place: Place) -> None:
@@ -62,8 +68,13 @@ def _peer(name: str) -> Contestant:
     )
 
 
+def _commits(place: Place) -> list[str | Path]:
+    return [PYTHON, "-m", "benchmarks.peers", "commit", place.data / DATABASE, str(min(WRITES, place.size // 10))]
+
+
 LIVING: Final = (
     _ours("put", "live", WRITES),
+    Contestant("commit", _commits, _prepare("live"), _said),
     _peer("rewrite"),
     _ours("put-alone", "live", WRITES),
     _ours("mirror", "live", FEW),
@@ -72,7 +83,7 @@ LIVING: Final = (
     _ours("read", "live", READS),
     _peer("load"),
     _ours("read", "dualwrite", READS),
-    _ours("put-file-first", "dualwrite", FEW),
+    _ours("put-file-first", "dualwrite", ONE),
     Contestant(
         "app",
         lambda _: ["node", Path(__file__).with_name("rewrite.mjs"), LIBRARY, str(FEW)],

@@ -15,6 +15,7 @@ from mediaos_migrate import Site
 from mediaos_migrate.library import Repository
 
 from . import library
+from .peers import spread
 
 BATCH: Final = 100
 PAGE: Final = 100
@@ -47,13 +48,6 @@ def times(act: Callable[[Any], object], given: Iterator[Any]) -> list[float]:
         act(thing)
         took.append(time.perf_counter() - started)
     return took
-
-
-def spread(took: list[float], name: str = "") -> Figures:
-    """Sum many times up: what half of them, 95 and 99 of 100 stay below."""
-    took = sorted(took)
-    at = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
-    return {f"{name} {what}".strip(): took[min(len(took) - 1, int(len(took) * share))] for what, share in at.items()}
 
 
 def changed(repository: Repository, count: int, size: int) -> Iterator[Any]:

@@ -61,6 +61,8 @@ _ASKED: Final = {
 LIVING: Final = (
     Row(_REWRITE, "the app's way in Python: read, change, write all", unit="ms"),
     Row("app", "the app's way in Node", _REWRITE, "ms"),
+    Row("commit: p50", "one UPDATE and COMMIT, as durable, p50", _REWRITE, "ms"),
+    Row("commit: p99", "one UPDATE and COMMIT, as durable, p99", _REWRITE, "ms"),
     Row("live put: p50", "`put` at live, p50", _REWRITE, "ms"),
     Row("live put: p99", "`put` at live, p99", _REWRITE, "ms"),
     Row("live put-alone: p50", "`put` at live while no mirror works, p50", _REWRITE, "ms"),
