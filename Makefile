@@ -36,7 +36,11 @@ bench: $(STAMP)  ## Measure us and others side by side: SIZE=1000000 ROUNDS=3 ON
 	$(BENCH)
 
 bench-docs: $(STAMP)  ## The same, and write docs/performance.md with it
-	$(BENCH) --docs
+	$(BENCH) --keep docs/performance.json
+	@rm -f docs/performance.png
+	@$(PYTHON) -m venv .venv/plot && .venv/plot/bin/python -m pip install -qq --disable-pip-version-check '.[bench]'
+	-.venv/plot/bin/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.page
 
 clean:  ## Remove what the other targets made
 	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from . import carrying, goals, living, machine, page, rows, tables
+from . import carrying, goals, living, machine, rows, tables
 from .contest import Contestant, Place, Results, contest
 from .measured import Measured
 
@@ -19,15 +19,13 @@ LIVED: Final = 100_000  # the goals of daily life are set for this size, so no l
 
 
 def main() -> None:
-    """Measure, print the tables, and write the page when asked."""
+    """Measure, print the tables, and keep the figures when asked."""
     asked = _arguments()
     with tempfile.TemporaryDirectory(prefix="mediaos-migrate-bench-", dir=asked.work) as folder:
         measured = Run(Path(folder), asked.rounds, asked.only).run(asked.size)
     print("\n".join(printed(measured)))
     if asked.keep:
         measured.write(asked.keep)
-    if asked.docs:
-        print("\n".join(f"Written: {path.name}" for path in page.write(measured)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,7 +35,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=_parts, default=PARTS, help="parts, by commas: carry, growth, live [all]")
     parser.add_argument("--work", type=Path, help="where to work; it ends up empty [the temporary folder]")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="keep all figures in a JSON file")
-    parser.add_argument("--docs", action="store_true", help="write docs/performance.md, its plot and its figures")
     return parser.parse_args()
 
 

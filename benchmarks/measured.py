@@ -6,9 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from . import running
 from .contest import Results
+
+KEPT: Final = running.ROOT / "docs" / "performance.json"
+PLOT: Final = KEPT.with_suffix(".png")
 
 
 @dataclass(slots=True)
@@ -32,6 +36,7 @@ class Measured:
     def write(self, path: Path) -> None:
         """Keep it, for the page to be made from."""
         parts = {name: [results.to_json() for results in getattr(self, name)] for name in _PARTS}
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"machine": self.machine, **parts}, indent=1) + "\n", encoding="utf-8")
 
     @classmethod

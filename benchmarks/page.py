@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
-from . import goals, rows, running, tables
+from . import goals, rows, tables
 from .contest import Results
 from .goals import Goal
-from .measured import Measured
+from .measured import KEPT, PLOT, Measured
 
-DOCS: Final = running.ROOT / "docs"
-PAGE: Final = DOCS / "performance.md"
-PLOT: Final = DOCS / "performance.png"
-KEPT: Final = DOCS / "performance.json"
+PAGE: Final = KEPT.with_suffix(".md")
 
 _BEGINNING: Final = """\
 # How fast it is, and how small
@@ -123,17 +119,10 @@ def _goals(results: Results, wanted: Sequence[Goal], size: int) -> Iterator[str]
     yield ""
 
 
-def write(measured: Measured) -> list[Path]:
-    """Write the page and what it is made of; the plot too where matplotlib is there."""
-    DOCS.mkdir(exist_ok=True)
-    measured.write(KEPT)
-    written = [KEPT, PAGE]
-    try:
-        from .plot import plot
-
-        plot(measured, PLOT)
-        written.append(PLOT)
-    except ModuleNotFoundError as error:
-        print(f"No plot: there is no {error.name}; `pip install -e '.[bench]'` brings it.")
+def main() -> None:
+    """Make the page of the figures that were kept."""
     PAGE.write_text(page(Measured.read(KEPT)), encoding="utf-8")
-    return written
+
+
+if __name__ == "__main__":
+    main()
