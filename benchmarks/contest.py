@@ -87,6 +87,10 @@ class Results:
         """Return the median of the peak memory of a process, None when it did not take part."""
         return median(self.memory[name]) if name in self.memory else None
 
+    def processor_of(self, name: str | None) -> float | None:
+        """Return the median of a process's processor time, None when it did not take part or is only a part of one."""
+        return median(self.processor[name]) if name in self.processor else None
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain data; rounded, because the digits behind it are noise."""
         found = asdict(self)

@@ -30,6 +30,11 @@ class Goal:
         other = results.of(self.against) if self.against else 1.0
         return None if mine is None or other is None else mine / other
 
+    def by_processor(self, results: Results) -> float | None:
+        """Return the ratio of processor times, which other work on the machine stretches least; None for parts."""
+        mine, other = results.processor_of(self.figure), results.processor_of(self.against)
+        return None if self.memory or mine is None or other is None else mine / other
+
     def spelled(self, value: float) -> str:
         """Spell a value in the goal's own unit."""
         scale = {"ms": 1000, "MB": 1 / MB}.get(self.form[-2:], 1)

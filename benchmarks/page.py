@@ -29,8 +29,8 @@ make bench ONLY=live ROUNDS=5   # one part: carry, live or growth
 make bench-docs SIZE=100000     # and write this page and its plot
 ```
 
-The data is made on the spot, the same bytes everywhere: a `library.json` as MediaOS writes it after its scans, 417
-bytes a record in the mean, titles in several scripts, one remake in a hundred. Everyone works in a process of its
+The data is made on the spot, the same bytes everywhere: a `library.json` as MediaOS writes it after its scans, about
+420 bytes a record in the mean, titles in several scripts, one remake in a hundred. Everyone works in a process of its
 own, in turns, round after round, so that a busy minute of the machine hits all of them. A figure is the median of its
 rounds, a ratio that of two medians (below 1: faster than what it is held against). Processor time is that of the
 whole process; it is the steadier figure on a machine with other work. Memory is the greatest resident set of the
@@ -62,7 +62,8 @@ def _machine(measured: Measured) -> Iterator[str]:
         f"DeepDiff {here['deepdiff']}, Node {here['node'] or 'not there'}."
     )
     yield f"The load average was {least:.1f} to {most:.1f} on {here['cores']} cores while it ran" + (
-        ": **others worked on the machine**, so times are longer than on a quiet one and the ratios are what counts."
+        ": **others worked on the machine**. Times are longer than on a quiet one, and their ratios are coarse: "
+        "waiting hits long work and short work differently; trust memory and the ratios of processor time."
         if most > here["cores"] + 1
         else "."
     )

@@ -76,12 +76,13 @@ def goals(results: Results, wanted: Sequence[Goal]) -> list[str]:
             goal.what,
             f"{'≥' if isinstance(goal, AtLeast) else '≤'} {goal.spelled(goal.most)}",
             goal.spelled(value),
+            NOTHING if (processor := goal.by_processor(results)) is None else goal.spelled(processor),
             "yes" if reached(goal, value) else "**no**",
         ]
         for goal in wanted
         if (value := goal.measured(results)) is not None
     ]
-    return table(["what", "goal", "measured", "reached"], lines)
+    return table(["what", "goal", "measured", "by processor time", "reached"], lines)
 
 
 def growth(found: Sequence[Results]) -> list[str]:
