@@ -1,6 +1,7 @@
 # A fresh machine needs only Python 3.11 or newer, make and git.
 
 PYTHON ?= python3
+JOBS ?= auto
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -25,7 +26,7 @@ demo: $(STAMP)  ## Migrate a small MediaOS and bring it back, in a temporary fol
 	@$(WITHIN) sh playbooks/demo.sh
 
 test: lint  ## Check style and types, run all tests, measure the coverage
-	$(WITHIN) python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+	$(WITHIN) python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term
 
 lint: $(STAMP)  ## Check style and types only
 	$(BIN)/ruff check .

@@ -453,7 +453,7 @@ def act_on(data: Path, acts: list[str], choice: random.Random):
 ACTS = st.lists(st.sampled_from(["write", "foreign", "backup", "archive", "restore", "one"]), min_size=2, max_size=5)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(acts=ACTS, stage=st.sampled_from(list(Stage)[:5]), seed=st.integers(0, 1 << 32))
 def test_restore_after_restore_of_a_site_that_is_written_gives_a_consistent_pair(tmp_path_factory, acts, stage, seed):
     data = Path(shutil.copytree(FIXTURES / "shelf", tmp_path_factory.mktemp("written") / "config"))

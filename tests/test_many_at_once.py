@@ -12,8 +12,15 @@ from inside import command
 CROWD = Path(__file__).with_name("crowd.py")
 
 
-@pytest.mark.parametrize("stage", ["dualwrite", "live"])
-@pytest.mark.parametrize(("kind", "workers", "requests"), [("processes", 50, 20), ("threads", 200, 6)])
+@pytest.mark.parametrize(
+    ("stage", "kind", "workers", "requests"),
+    [
+        ("dualwrite", "processes", 50, 4),
+        ("dualwrite", "threads", 200, 2),
+        ("live", "processes", 50, 20),
+        ("live", "threads", 200, 6),
+    ],
+)
 def test_every_acknowledged_write_is_in_both_homes(tmp_path, stage, kind, workers, requests):
     folder = tmp_path / "data"
     folder.mkdir()

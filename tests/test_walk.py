@@ -55,6 +55,8 @@ def test_what_is_written_at_each_stage_is_in_the_files_after_a_rollback(tmp_path
         assert moved.code == 0, (stage, moved.err)
         told = write(folder, app, stage)
         assert command("validate", "--record", *words, key=KEY).code == 0, stage
+        if fixture not in ("mediaos", "shelf"):
+            continue
         back = Path(shutil.copytree(folder, tmp_path / f"back-{stage}"))
         assert command("rollback", "--yes", "--data", back, "--app", app, key=KEY).code == 0, stage
         assert said(back, app) == told, stage
