@@ -59,7 +59,10 @@ def _taken(path: Path, owner: Owner, wait: float, kind: int) -> Iterator[TextIO]
         files.create(path, owner)
     with path.open("r+", encoding="utf-8") as stream:
         _take(stream, wait, kind)
-        yield stream
+        try:
+            yield stream
+        finally:
+            fcntl.flock(stream, fcntl.LOCK_UN)  # a forked child may hold the same file open
 
 
 @contextmanager

@@ -44,7 +44,13 @@ def open_database(
     _check_file(path)
     if not path.exists():
         files.create(path, owner)
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, factory=kind)
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        timeout=BUSY_SECONDS,
+        factory=kind,
+        check_same_thread=False,  # each is used by one thread, and closed by whoever closes the site
+    )
     try:
         prepare(connection)
         connection.execute("PRAGMA trusted_schema = ON")  # triggers write full text (SQLite < 3.41)

@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .. import slow
+from .. import marker, slow
 from ..engines import sqlite, timing
 from ..engines.sqlite import Connection
-from ..errors import UsageError
+from ..errors import MigrateError, UsageError
 from ..journal import Journal
 from ..keyring import Keyring
 from ..ledger import Ledger
@@ -102,11 +102,12 @@ class Site(Host):
 
     def connection(self) -> Connection | None:
         """Return this thread's connection to the database, None as long as there is no database."""
-        if not self.db.exists() or not self.db.stat().st_size:
-            return None
         if os.getpid() != self._process:  # a connection must not be used in a forked process, nor closed there
             self._mine, self._opened, self._process = threading.local(), [], os.getpid()
             self._mirror, self.shadow = Mirror(self), Shadow(self, self.shadow.rate)
+        if not self.db.exists() or not self.db.stat().st_size:
+            marker.check_lost(self.state, self.db)
+            return None
         found: Connection | None = getattr(self._mine, "connection", None)
         if found is None:
             found = sqlite.open_database(self.db, self.owner, timing.Connection)
@@ -114,13 +115,22 @@ class Site(Host):
             if not Ledger.is_in(found):
                 found.close()
                 return None
-            Ledger(found).check(self.pack.app)
+            self._check(found)
             Keyring(found).check(self.vault, self.pack.key_variable)
             self.vault.sealing = preflight.may_seal(self, found)
             self._mine.connection = found
             with self._lock:
                 self._opened.append(found)
         return found
+
+    def _check(self, connection: Connection) -> None:
+        """Raise NotOurs or NeedsPerson when this is not the database that these files belong to."""
+        try:
+            Ledger(connection).check(self.pack.app)
+            marker.check(self.state, Ledger(connection))
+        except MigrateError:
+            connection.close()
+            raise
 
     def view(self, document: Document) -> FileView:
         """Return a document's file as tables in memory."""
@@ -186,11 +196,4 @@ class Site(Host):
             view.forget()
         self._mine = threading.local()
         for connection in opened:
-            _close(connection)
-
-
-def _close(connection: Any) -> None:
-    try:
-        connection.close()
-    except sqlite3.ProgrammingError:
-        LOG.debug("a connection of another thread closes with that thread")
+            connection.close()

@@ -191,7 +191,9 @@ class Rewrite:
         return self
 
     def put(self) -> None:
-        """Put the new file in the old one's place."""
+        """Put the new file in the old one's place, if that is still the one it was made from."""
+        if mirroring.digest_of(self._site, self.document) != self.before:
+            raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
         self._replacement.put()
         self._put = True
 

@@ -17,6 +17,7 @@ from ..report import Comparison, Difference, Discrepancy, DocumentReport
 from ..site import Site, tables_of
 from ..stages import Stage
 from ..stores import changes
+from . import fences
 from .comparing import compare_document
 from .exporting import Export
 from .looks import Look
@@ -25,12 +26,6 @@ from .surveying import survey
 
 FILE: Final = "$file"  # the key under which is told that somebody wrote the file that nobody believes
 ARCHIVE: Final = "$archive"  # and that the copy of the file is gone
-SIGN: Final = "README.txt"
-WORDS: Final = """This folder stands where the file {file} was.
-
-The app keeps these records in its database now. The folder keeps older programs from writing the file again, which
-would be lost. `mediaos-migrate stage retreat {name}` brings the file back.
-"""
 
 
 def way_back(site: Site, connection: Connection, document: Document) -> DocumentReport | None:
@@ -65,25 +60,9 @@ def archive(site: Site, document: Document, place: Place) -> Archived:
             raise NotSettled(f"{document.file} changed while it was put away.", f"Stop {site.pack.name} first.")
         aside.unlink()
     if place is Place.FENCED:
-        _fence(site, document)
+        fences.put(site, document)
     files.sync_folder(path.parent)
     return Archived(document.name, digest, name, place)
-
-
-def _fence(site: Site, document: Document) -> None:
-    path = site.file(document)
-    files.make_folder(path, site.owner)
-    with files.replacing(path / SIGN, site.owner) as stream:
-        stream.write(WORDS.format(file=document.file, name=document.name).encode())
-
-
-def reopen(site: Site, document: Document) -> None:
-    """Take the fence away, so that the file can be written again."""
-    path = site.file(document)
-    if path.is_dir():
-        (path / SIGN).unlink(missing_ok=True)
-        path.rmdir()
-        files.sync_folder(path.parent)
 
 
 def look(site: Site, connection: Connection, document: Document) -> Look:

@@ -10,14 +10,14 @@ from typing import Final, NoReturn
 from .. import crash, files
 from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
-from ..errors import Damaged, NeedsPerson, NotSettled, Suspect
+from ..errors import Damaged, FileChanged, NeedsPerson, NotSettled, Suspect
 from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..site import Site
 from ..stages import Stage
 from ..stores.file import Envelope
-from . import placing, preflight
+from . import fences, placing, preflight
 from .exporting import Export
 from .importing import Contradiction, import_document
 from .surveyed import Options, Survey
@@ -63,7 +63,13 @@ def recover(site: Site, connection: Connection, document: Document) -> None:
 
 
 def complete_units(site: Site, connection: Connection) -> None:
-    """Complete units of work that a crash interrupted after they were noted: all of their files are put in place."""
+    """Complete units of work that a crash interrupted after they were noted: all of their files are put in place.
+
+    A fence that was set up for a step that was not taken is removed.
+    """
+    for document in site.pack.documents.values():
+        if site.file(document).is_dir() and Ledger(connection).stage(document.name) is not Stage.COMPLETE:
+            fences.remove(site, document)
     for unit, names in Journal(connection).units().items():
         documents = [site.pack.document(name) for name in names]
         with ExitStack() as held:
@@ -261,6 +267,11 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
     with transaction(connection):
         journal.intend(intent)
     crash.point("mirror.intended")
+    if digest_of(site, document) != before:
+        replacement.drop()
+        with transaction(connection):
+            journal.close(document.name)
+        raise FileChanged(document.file)
     replacement.put()
     crash.point("mirror.put")
     settle(site, connection, document, intent, held)

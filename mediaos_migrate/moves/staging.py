@@ -18,7 +18,7 @@ from ..report import SILENT, Progress
 from ..site import Site
 from ..stages import Stage
 from ..stores import search
-from . import completing, mirroring
+from . import completing, fences, mirroring
 from .looks import look_once
 from .proving import keep
 from .standing import Asked, chosen, missing
@@ -251,7 +251,7 @@ def _refuse_late(site: Site, ledger: Ledger, document: Document, target: Stage) 
 def _back_to_files(site: Site, connection: Connection, document: Document, stage: Stage) -> None:
     """Make the file say what the table says, and prove it."""
     if stage is Stage.COMPLETE:
-        completing.reopen(site, document)
+        fences.remove(site, document)
         mirroring.rebuild(site, connection, document)
     else:
         mirroring.mirror(site, connection, document)

@@ -1,0 +1,158 @@
+"""What once lost an acknowledged write, or left a site stuck, when an app used the library."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import KEY, clean_environment
+from inside import command
+
+from mediaos_migrate import MigrateError, Site
+from mediaos_migrate.errors import NeedsPerson
+from mediaos_migrate.moves import mirroring
+from mediaos_migrate.stages import Stage
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory):
+    made = {}
+
+    def template(stage: Stage) -> Path:
+        if stage not in made:
+            folder = made[stage] = tmp_path_factory.mktemp("library") / "data"
+            folder.mkdir()
+            items = [{"id": f"f{n:02d}", "kind": "movie", "title": f"Film {n}"} for n in range(30)]
+            (folder / "library.json").write_text(json.dumps({"items": items}, indent=2), encoding="utf-8")
+            assert command("migrate", "--data", folder).code == 0
+            words = ["--to", stage, "--policy", "ci", "--host-reads-database", "--data", folder]
+            assert command("stage", "advance", "library", *words).code == 0
+        return made[stage]
+
+    return template
+
+
+def at(templates, stage: Stage, target: Path) -> Path:
+    return Path(shutil.copytree(templates(stage), target))
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+@pytest.mark.parametrize("stage", [Stage.LIVE, Stage.COMPLETE], ids=str)
+def test_a_database_that_is_lost_is_refused_and_nothing_is_written(templates, tmp_path, stage, emptied):
+    folder = at(templates, stage, tmp_path / "data")
+    (folder / "mediaos.db").unlink()
+    if emptied:
+        (folder / "mediaos.db").touch()
+    before = (folder / "library.json").read_bytes()
+    with Site.open(folder) as site:
+        for ask in (lambda: site.repository("library").get("f01"), lambda: site.repository("library").remove("f01")):
+            with pytest.raises(NeedsPerson):
+                ask()
+    assert (folder / "library.json").read_bytes() == before
+
+
+def test_another_site_s_database_is_refused(templates, tmp_path):
+    folder = at(templates, Stage.COMPLETE, tmp_path / "data")
+    shutil.copy(templates(Stage.LIVE) / "mediaos.db", folder / "mediaos.db")
+    with Site.open(folder) as site, pytest.raises(NeedsPerson):
+        site.repository("library").put({"id": "new", "kind": "movie", "title": "New"})
+
+
+def test_a_site_that_is_closed_holds_no_file_open(templates, tmp_path):
+    folder = at(templates, Stage.LIVE, tmp_path / "data")
+    with Site.open(folder) as site:
+        site.shadow.rate = 1.0
+        site.repository("library").update("f01", {"title": "Changed"})
+        thread = threading.Thread(target=site.repository("library").get, args=("f01",))
+        thread.start()
+        thread.join()
+    links = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert [link for link in links if link.startswith(str(folder))] == []
+
+
+def test_a_forked_child_does_not_keep_the_parent_from_writing(templates, tmp_path):
+    folder = at(templates, Stage.DUALWRITE, tmp_path / "data")
+    script = """
+import os, sys
+from mediaos_migrate import Site
+with Site.open(sys.argv[1]) as site:
+    with site.holding("library"):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.read(reading, 1)
+            os._exit(0)
+    with site.holding("library", wait=0):
+        print("in turn")
+    os.write(writing, b".")
+    os.waitpid(child, 0)
+"""
+    words = [sys.executable, "-c", script, folder]
+    done = subprocess.run(words, env=clean_environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "in turn\n"), done.stderr
+
+
+def foreign(folder: Path) -> None:
+    path = folder / "library.json"
+    value = json.loads(path.read_text(encoding="utf-8"))
+    value["items"].append({"id": "theirs", "kind": "movie", "title": "Theirs"})
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def test_a_foreign_edit_while_a_write_waits_is_not_written_over(templates, tmp_path, monkeypatch):
+    folder = at(templates, Stage.DUALWRITE, tmp_path / "data")
+    from mediaos_migrate.library.unit import Commit
+
+    real = Commit._write_tables
+
+    def waiting(self, *arguments):
+        foreign(folder)
+        return real(self, *arguments)
+
+    with Site.open(folder) as site:
+        monkeypatch.setattr(Commit, "_write_tables", waiting)
+        with pytest.raises(MigrateError):
+            site.repository("library").update("f01", {"title": "Ours"})
+        monkeypatch.undo()
+        assert site.repository("library").get("theirs") is not None
+        site.repository("library").update("f01", {"title": "Ours"})
+    assert command("validate", "library", "--data", folder).code == 0
+
+
+def test_a_foreign_edit_while_a_mirror_is_written_is_not_written_over(templates, tmp_path, monkeypatch):
+    folder = at(templates, Stage.LIVE, tmp_path / "data")
+    with Site.open(folder) as site:
+        site.repository("library").update("f01", {"title": "Ours"})
+        real = mirroring.Export.check_key
+
+        def checking(self):
+            foreign(folder)
+            return real(self)
+
+        monkeypatch.setattr(mirroring.Export, "check_key", checking)
+        with pytest.raises(MigrateError):
+            site.flush()
+        monkeypatch.undo()
+        site.flush()
+        assert site.repository("library").get("theirs") is not None
+        assert site.repository("library").get("f01")["title"] == "Ours"
+    assert command("validate", "library", "--data", folder).code == 0
+
+
+@pytest.mark.parametrize("step", ["stage.proved", "stage.announced"])
+def test_a_kill_after_the_fence_and_before_the_step_is_mended(templates, tmp_path, step):
+    folder = at(templates, Stage.RAMPDOWN, tmp_path / "data")
+    words = ["stage", "advance", "library", "--fence", "--policy", "ci", "--host-reads-database", "--data", str(folder)]
+    env = clean_environment(ENCRYPTION_KEY=KEY, MEDIAOS_MIGRATE_CRASH_AT=step)
+    done = subprocess.run([sys.executable, "-m", "mediaos_migrate", *words], env=env, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    with Site.open(folder) as site:
+        site.repository("library").update("f01", {"title": "Later"})
+        site.flush()
+    assert command("validate", "library", "--data", folder).code == 0
+    assert command(*words).code == 0
+    assert (folder / "library.json").is_dir()
