@@ -15,7 +15,7 @@ ROUNDS ?= 3
 ONLY ?= carry,growth,live
 BENCH = $(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --only $(ONLY)
 
-.PHONY: help install demo test lint bench bench-docs clean
+.PHONY: help install demo test test-all lint bench bench-docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(STAMP)  ## Migrate a small MediaOS and bring it back, in a temporary fol
 
 test: lint  ## Check style and types, run all tests, measure the coverage
 	$(WITHIN) python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term
+
+test-all: export MEDIAOS_MIGRATE_ALL_TESTS = 1
+test-all: test  ## The same, with all of what `test` runs a sample of
 
 lint: $(STAMP)  ## Check style and types only
 	$(BIN)/ruff check .

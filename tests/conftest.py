@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,41 @@ COMMAND: Final = Path(sys.executable).with_name("mediaos-migrate")
 KEY: Final = "mediaos-fixture-key-0123456789abcdef"  # the fixtures were sealed with it
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# What takes long is run as a sample, another one with each seed; `make test-all` leaves nothing out.
+SHARES: Final = {
+    "test_backup_attacks": 0.4,
+    "test_backup_crash": 0.2,
+    "test_backups": 0.3,
+    "test_complete": 0.5,
+    "test_crash_writes": 0.3,
+    "test_example": 0.4,
+    "test_keys": 0.3,
+    "test_planted_faults": 0.3,
+    "test_quarantine": 0.5,
+    "test_rollback": 0.3,
+    "test_scrub": 0.5,
+    "test_shadow": 0.5,
+    "test_walk": 0.4,
+    "test_wiring": 0.4,
+}
+ALL: Final = "MEDIAOS_MIGRATE_ALL_TESTS"
+SMALL: Final = 3000  # tests: fewer were chosen by a person
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave a sample of what takes long, if more than a module or two is run."""
+    if os.environ.get(ALL) or len(items) < SMALL:
+        return
+    seed = getattr(config.option, "randomly_seed", 0)
+    left = [item for item in items if _is_drawn(item, seed)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(left)])
+    items[:] = left
+
+
+def _is_drawn(item: pytest.Item, seed: object) -> bool:
+    share = SHARES.get(item.path.stem, 1.0)
+    return random.Random(f"{seed} {item.nodeid}").random() < share
 
 
 def clean_environment(**more: str) -> dict[str, str]:
