@@ -22,7 +22,7 @@ FILM = "mgln17v4c7p0ka"
 ONLY_SYNC = {
     "Site": {"close", "connection", "failed", "file", "fingerprint", "holding", "holds_data", "locked", "looking"}
     | {"migrations", "model", "other_folders", "owner", "release", "shared", "state", "stores", "unmapped", "view"}
-    | {"wake", "writing", "engine_folder"},
+    | {"wake", "writing", "engine_folder", "check_restored"},
     "UnitOfWork": {"add"},  # what repositories tell it
 }
 

@@ -593,6 +593,7 @@ def test_an_unusable_key_file_is_bad_usage(site_folder, tmp_path, content, messa
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)
+        path.chmod(0o600)
     told = command("migrate", "--data", site_folder, "--key-file", path)
     assert (told.code, told.err.splitlines()[0]) == (2, message.format(path))
 
