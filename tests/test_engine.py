@@ -424,6 +424,19 @@ def test_a_database_that_changes_while_it_is_looked_at_could_not_be_checked(base
         os.utime(tmp_path / "mediaos.db", (1, 1))
 
 
+def test_a_log_that_its_writer_only_began_is_nothing_to_wait_for(base, tmp_path):
+    path = tmp_path / "mediaos.db"
+    shutil.copy(base / "mediaos.db", path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = wal").fetchone()
+        connection.execute("INSERT INTO sessions (id) VALUES ('foreign')")
+        began = {name: (tmp_path / f"mediaos.db-{name}").read_bytes() for name in ("wal", "shm")}
+    (tmp_path / "mediaos.db-wal").write_bytes(began["wal"][:32])
+    (tmp_path / "mediaos.db-shm").write_bytes(began["shm"])
+    with sqlite.looking(path) as connection:
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone()[0] == 1
+
+
 def test_looking_at_no_database_is_told_so(tmp_path):
     (tmp_path / "x.db").write_text("no database at all, but long enough to be one" * 50)
     with pytest.raises(NotOurs), sqlite.looking(tmp_path / "x.db"):

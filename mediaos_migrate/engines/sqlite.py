@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
 _ASIDE: Final = ("-wal", "-shm", "-journal")
+_WAL_HEADER: Final = 32  # a writer died before its first frame: `readonly_shm` then waits for ever (SQLITE_PROTOCOL)
 # File systems that several machines share; a -wal is unsafe there (names as in /proc/mounts).
 _NETWORK: Final = {
     "nfs",
@@ -108,7 +109,7 @@ def looking(path: Path) -> Iterator[Connection]:
 def _look(path: Path, held: ExitStack) -> tuple[Connection, bool]:
     """Open a database to look at, and say whether SQLite was told that nobody changes it."""
     journal, wal, shm = (path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm"))
-    if wal.exists() and shm.exists():
+    if wal.exists() and shm.exists() and _size(wal) != _WAL_HEADER:
         return _connect(path, "mode=ro&readonly_shm=1"), False
     if wal.exists() or journal.exists():
         # An interrupted write: SQLite would mend it on opening, so it is mended in a copy.
@@ -118,6 +119,12 @@ def _look(path: Path, held: ExitStack) -> tuple[Connection, bool]:
                 shutil.copyfile(path.with_name(path.name + suffix), copied.with_name(copied.name + suffix))
         return sqlite3.connect(copied, isolation_level=None), True
     return _connect(path, "immutable=1"), True
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # its writer may be gone by now
+        return path.stat().st_size
+    return 0
 
 
 def _connect(path: Path, query: str) -> Connection:
