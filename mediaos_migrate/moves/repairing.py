@@ -64,6 +64,9 @@ def repair(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) ->
             site.pack.document(name)
         known = Ledger(connection).documents()
         documents = [document for document in chosen(site, wanted.documents) if document.name in known]
+        for document in documents:
+            with site.holding(document.name):
+                mirroring.recover(site, connection, document)
         looks = [(document, *_look(site, connection, document, wanted.accept_source)) for document in documents]
         due = [(document, seen, found) for document, seen, found in looks if found]
         result.planned = [found for _, _, found in due]
