@@ -53,6 +53,9 @@ def rotate(site: Site, new: str, ask: Ask, progress: Progress = SILENT) -> Rotat
         result.resumed = keyring.rotating
         documents = list(both.pack.ordered())
         how = Resealing(both, connection, lambda value, hidden: _anew(both.vault, value, hidden), _Due(both.vault))
+        for document in documents:
+            with both.holding(document.name):
+                mirroring.recover(both, connection, document)
         secrets = list(secrets_of(both, connection, documents))
         _refuse_closed(both, secrets)
         result.planned = [found for found in secrets if how.due(found)]
