@@ -261,7 +261,8 @@ def baseline(site: Site, number: int, *, wait: float = 0) -> Moved:
     if not site.db.exists():
         raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` to make one.")
     with site.locked(wait), site.writing(adopting=True) as connection:
-        if "_mm_site" in tables(connection):
+        ours = "_mm_site" in tables(connection)  # that alone may be of a run that was interrupted
+        if ours and migrations.applied(connection, Ladder.EXPAND):
             raise NotOurs(f"{site.db} was adopted before.", "See `mediaos-migrate schema status`.")
         if differences := drift(connection, wanted[:number]):
             raise Refused(
@@ -270,7 +271,10 @@ def baseline(site: Site, number: int, *, wait: float = 0) -> Moved:
                 "Name another number, or mend the schema first.",
                 differences=[str(item) for item in differences],
             )
-        Ledger(connection).make(site.pack.app)
+        if ours:
+            Ledger(connection).found(site.pack.app)
+        else:
+            Ledger(connection).make(site.pack.app)
         with transaction(connection):
             for migration in wanted[:number]:
                 runner.note(connection, migration, 0)
