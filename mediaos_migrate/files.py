@@ -159,12 +159,13 @@ class Replacement:
         """Forget the new version."""
         self._temporary.unlink(missing_ok=True)
 
-    def put(self) -> None:
-        """Put the new version in the file's place, durably."""
+    def put(self, *, keep: bool = False) -> None:
+        """Put the new version in the file's place, durably; one that cannot be is dropped, or kept for another try."""
         try:
             self._temporary.replace(self._target)
         except BaseException:
-            self.drop()
+            if not keep:
+                self.drop()
             raise
         crash.point("file.renamed")
         sync_folder(self._target.parent)

@@ -96,8 +96,7 @@ class Commit:
             rewrites = [held.enter_context(Rewrite(self._site, d, self._changes[d.name])) for d in first]
             if connection is not None:
                 self._write_tables(connection, stages, rewrites)
-            for rewrite in rewrites:
-                rewrite.put()
+            _put(rewrites)
             if connection is not None:
                 self._follow(connection, [r for r in rewrites if stages[r.document.name].writes_both])
 
@@ -140,6 +139,18 @@ class Commit:
         crash.point("write.followed")
 
 
+def _put(rewrites: list[Rewrite]) -> None:
+    """Put all files in place; once one is, the others stay beside theirs, for whoever completes the unit."""
+    try:
+        for rewrite in rewrites:
+            rewrite.put()
+    except BaseException:
+        if not all(rewrite.waits for rewrite in rewrites):
+            for rewrite in rewrites:
+                rewrite.kept = True
+        raise
+
+
 def _owe(journal: Journal, stores: dict[str, TableStore], document: str, changes: Iterable[Change]) -> None:
     """Note what the file will lack, with what the table says before: the file says the same as long as none is owed."""
     parts: dict[str, list[Change]] = {}
@@ -167,7 +178,7 @@ class Rewrite:
         self._site, self.document, self._changes = site, document, changes
         self._view = site.view(document)
         self._replacement = files.Replacement(site.file(document), site.owner)
-        self._put = False
+        self.kept = False  # what is not in place by now stays beside it
         self.before: str | None = None
         self.after = ""
 
@@ -190,13 +201,17 @@ class Rewrite:
                 raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
         return self
 
+    @property
+    def waits(self) -> bool:
+        """Whether the new file still lies beside the old one."""
+        return self._replacement.written.exists()
+
     def put(self) -> None:
         """Put the new file in the old one's place, if that is still the one it was made from."""
         if mirroring.digest_of(self._site, self.document) != self.before:
             raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
-        self._replacement.put()
-        self._put = True
+        self._replacement.put(keep=True)
 
     def __exit__(self, *_: object) -> None:
-        if not self._put:
+        if not self.kept:
             self._replacement.drop()
