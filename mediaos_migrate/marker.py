@@ -61,6 +61,13 @@ def write(state: Path, ledger: Ledger, owner: tuple[int, int], moving: dict[str,
         stream.write(json.dumps(told, indent=2).encode())
 
 
+def settle(state: Path, ledger: Ledger, owner: tuple[int, int]) -> None:
+    """Note where a move ended that was interrupted before it was noted."""
+    noted = read(state)
+    if noted and noted.moving:
+        write(state, ledger, owner)
+
+
 def check_lost(state: Path, database: Path) -> None:
     """Raise NeedsPerson when there is no database although a document believed its table."""
     noted = read(state)

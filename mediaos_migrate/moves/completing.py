@@ -65,6 +65,16 @@ def archive(site: Site, document: Document, place: Place) -> Archived:
     return Archived(document.name, digest, name, place)
 
 
+def bring_back(site: Site, connection: Connection, document: Document) -> None:
+    """Put back what a move to the last stage took away: the fence goes, and the copy that was kept returns."""
+    fences.remove(site, document)
+    path, entry = site.file(document), Ledger(connection).document(document.name)
+    if entry and entry.digest and not path.exists():
+        copy = backups.holding(site, document.file, entry.digest)
+        if copy:
+            files.copy(copy, path, site.owner)
+
+
 def look(site: Site, connection: Connection, document: Document) -> Look:
     """Look at a document whose table alone is believed: its way back, and what was left of its file."""
     began = time.perf_counter()

@@ -18,7 +18,7 @@ from ..report import SILENT, Progress
 from ..site import Site
 from ..stages import Stage
 from ..stores import search
-from . import completing, fences, mirroring
+from . import completing, mirroring
 from .looks import look_once
 from .proving import keep
 from .standing import Asked, chosen, missing
@@ -85,6 +85,7 @@ def _check(site: Site, connection: Connection) -> None:
     ledger = Ledger(connection)
     ledger.check(site.pack.app)
     marker.check(site.state, ledger)
+    marker.settle(site.state, ledger, site.owner)
     mirroring.complete_units(site, connection)
 
 
@@ -101,6 +102,7 @@ def _forward(site: Site, connection: Connection, document: Document, asked: Aske
     if first:
         backups.take(site, connection, Wish("stage-advance"))
     if stage.mirrors:
+        completing.bring_back(site, connection, document)
         mirroring.mirror(site, connection, document)
     with site.holding(document.name):
         if not stage.believes_table:
@@ -250,8 +252,8 @@ def _refuse_late(site: Site, ledger: Ledger, document: Document, target: Stage) 
 
 def _back_to_files(site: Site, connection: Connection, document: Document, stage: Stage) -> None:
     """Make the file say what the table says, and prove it."""
+    completing.bring_back(site, connection, document)
     if stage is Stage.COMPLETE:
-        fences.remove(site, document)
         mirroring.rebuild(site, connection, document)
     else:
         mirroring.mirror(site, connection, document)
