@@ -7,9 +7,9 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -27,8 +27,10 @@ SHARES: Final = {
     "test_complete": 0.5,
     "test_crash_writes": 0.3,
     "test_example": 0.4,
+    "test_fault_matrix": 0.4,
     "test_keys": 0.3,
     "test_planted_faults": 0.3,
+    "test_planted_mistakes": 0.4,
     "test_quarantine": 0.5,
     "test_rollback": 0.3,
     "test_scrub": 0.5,
@@ -86,3 +88,12 @@ def run(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Any]:
+    """Disturb moves in processes of their own (tests/faulty.py)."""
+    from faulty import driving
+
+    with driving() as driver:
+        yield driver
