@@ -28,7 +28,7 @@ from types import FrameType
 from typing import Any, Final
 
 import power_cut
-from fault_moves import MOVES, STARTS, Move, said, site, told, unit
+from fault_moves import MOVES, STARTS, Move, must, said, site, told, unit
 from power_cut import ACK, CREATE, MKDIR, RENAME, SYNC, UNLINK, WRITE
 
 from mediaos_migrate import backups, crash
@@ -249,7 +249,8 @@ def whole_backups(folder: Path) -> list[str]:
 class Undisturbed:
     """What a move does when nothing goes wrong."""
 
-    wanted: dict[str, Any]
+    ends: dict[str, Any]  # what the site says then
+    wanted: dict[str, Any]  # and once the operator has done what comes after
     operations: list[power_cut.Operation]
     points: list[str]
     functions: list[str]
@@ -288,13 +289,22 @@ def undisturbed(name: str) -> Undisturbed:
     ended = forked(act)
     if ended.code not in move.ends or not ended.acks:
         raise DoesNotWork(f"{name} does not work: {vars(ended)}")
+    _check_homes(name, folder)
+    operations = list(power_cut.read(log.read_bytes(), folder))
+    made = len(list((folder / ".mediaos-migrate" / "backups").glob("[!.]*")))
+    ends = said_by(move, folder)
+    if move.after:
+        forked(lambda _: must(folder, *move.after))
+    return Undisturbed(ends, said_by(move, folder), operations, *ended.more, made)
+
+
+def _check_homes(name: str, folder: Path) -> None:
+    """Raise DoesNotWork when a write that nobody disturbed leaves homes that differ."""
+    move = MOVES[name]
     if move.act and move.begin in ("dualwrite", "shadow", "live", "rampdown", "mixed"):
         checked = forked(lambda ended: vars(ended).update(code=told(folder, "validate")))
         if checked.code:
             raise DoesNotWork(f"{name} does not work: the homes differ afterwards")
-    operations = list(power_cut.read(log.read_bytes(), folder))
-    made = len(list((folder / ".mediaos-migrate" / "backups").glob("[!.]*")))
-    return Undisturbed(said_by(move, folder), operations, *ended.more, made)
 
 
 # ── one disturbed run ──
@@ -305,7 +315,7 @@ def lost(name: str, folder: Path, acks: int, *, ended: bool) -> list[str]:
     move, whole = MOVES[name], undisturbed(name)
     found = []
     if ended and not move.act:
-        found += [f"done, and not there: {d}" for d in different(whole.wanted, said_by(move, folder))]
+        found += [f"done, and not there: {d}" for d in different(whole.ends, said_by(move, folder))]
         here = len(list((folder / ".mediaos-migrate" / "backups").glob("[!.]*")))
         found += [f"done, and {here} of {whole.backups} backups are there"] if here < whole.backups else []
     if move.act:

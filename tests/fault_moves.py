@@ -270,6 +270,7 @@ class Move:
     keyed: bool = False  # with the app's key; what it seals never looks the same twice
     ends: frozenset[int] = frozenset({0})
     ignores: tuple[str, ...] = ()  # files that need not end the same
+    after: tuple[str, ...] = ()  # what the operator does then, whatever happened
     proof: tuple[str, ...] = ()  # a command that must find all well afterwards
     again: frozenset[int] = frozenset()  # how doing it once more may end too
     keys: tuple[str, ...] = ("ann", "bob", "cid")  # records that are never lost, whatever happens
@@ -281,6 +282,8 @@ class Move:
             self.act(folder, ack)
             return 0
         code = told(folder, *words, key=KEY if self.keyed else None)
+        if again and self.after:
+            must(folder, *self.after)
         if code in self.ends:
             ack(0)
         return code
@@ -329,7 +332,7 @@ MOVES: Final = {
     "mirror flush": Move("owing", ("mirror", "flush")),
     "repair by the file": Move("different", ("repair", "--believe", "file", "--yes")),
     "repair by the table": Move("different at live", ("repair", "--believe", "table", "--yes")),
-    "quarantine requeue": Move("untwinned", ("quarantine", "requeue")),
+    "quarantine requeue": Move("untwinned", ("quarantine", "requeue"), after=("mirror", "flush")),
     "validate --record": Move("changed", ("validate", "--record"), ends=frozenset({3})),
     "search build": Move("migrated", ("search", "build")),
     "schema up": Move("files", ("schema", "up")),

@@ -13,7 +13,6 @@ PACKAGE = Path(mediaos_migrate.__file__).parent
 WRITING = "                os.fsync(stream.fileno())\n"
 FOLDER = '        crash.point("file.renamed")\n        sync_folder(self._target.parent)\n'
 INTEND = "                Journal(connection).intend(intent)\n"
-MIRROR = '    crash.point("mirror.intended")\n    replacement.put()\n'
 # the mistake: file, what stands there, what shall stand there, and the row that must find it
 MISTAKES = {
     "a file is not synced": ("files.py", WRITING, "", "write at off", POWER),
@@ -34,12 +33,12 @@ MISTAKES = {
         "write at live",
         KILL,
     ),
-    "a debt is paid before its file is written": (
-        "moves/mirroring.py",
-        MIRROR,
-        "    settle(site, connection, document, intent, held)\n" + MIRROR,
-        "mirror flush",
-        KILL,
+    "the rest of a unit is dropped when one file fails": (
+        "library/unit.py",
+        "                rewrite.kept = True\n",
+        "                rewrite.kept = False\n",
+        "unit, files first",
+        "EIO on fsync",
     ),
     "a move is not announced beside the files": (
         "moves/staging.py",
