@@ -335,7 +335,8 @@ def test_a_trip_through_node_is_no_difference(site):
 
 
 @pytest.mark.parametrize(
-    ("had", "has", "suspect"), [(20, 9, True), (20, 10, True), (20, 11, False), (19, 1, False), (19, 0, True), (1, 0, True)]
+    ("had", "has", "suspect"),
+    [(20, 9, True), (20, 10, True), (20, 11, False), (19, 1, False), (19, 0, True), (1, 0, True)],
 )
 def test_a_file_that_lost_half_of_many_or_all_of_few_is_suspect(tmp_path, had, has, suspect):
     folder = films(tmp_path / "data", had)
