@@ -52,12 +52,9 @@ def _json(value: Any) -> str | None:
 
 def plain(value: Any) -> Any:
     """Make a JSON value of whatever a foreign hand put into a column."""
-    match value:
-        case float():
-            return number(value)
-        case bytes():
-            return {"blob": value.hex()}
-    return value
+    if type(value) is float:
+        return number(value)
+    return {"blob": value.hex()} if type(value) is bytes else value
 
 
 def _back_flag(value: Any) -> Any:

@@ -34,6 +34,7 @@ class Fields:
             for name, column in columns.items()
             if column.member not in (KEY, VALUE, DOCUMENT)
         ]
+        self._backs = [(column, member, codec.back) for column, member, codec in self._columns]
         self._echo, self._lists, self._keys = echo, lists, frozenset(keys)
         self._usual = (*echo, *(member for _, member, _ in self._columns), *lists)
 
@@ -59,6 +60,8 @@ class Fields:
 
     def together(self, row: Mapping[str, Any], lists: Mapping[str, list[Any]], name: str | None) -> dict[str, Any]:
         """Put an object together again from a row (by column name) and its lists."""
+        if row["extra"] is None and row["members"] is None:
+            return self._as_usual(row, lists, name)
         extra = _object(row["extra"])
         members = _names(row["members"])
         found: dict[str, Any] = {}
@@ -74,6 +77,15 @@ class Fields:
         order = dict.fromkeys((*(members or ()), *usual, *extra))
         found = extra | found
         return {member: found[member] for member in order if member in found}
+
+    def _as_usual(self, row: Mapping[str, Any], lists: Mapping[str, list[Any]], name: str | None) -> dict[str, Any]:
+        """Do the same where every member fits its column, and all stand in the usual order."""
+        found: dict[str, Any] = dict.fromkeys(self._echo, name)
+        for column, member, back in self._backs:
+            if (item := row[column]) is not None:
+                found[member] = back(item)
+        found.update((member, lists[member]) for member in self._lists if lists.get(member))
+        return found
 
     def _is_usual(self, value: dict[str, Any], extra: dict[str, Any]) -> bool:
         if any(member not in value for member in self._echo):

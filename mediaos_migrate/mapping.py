@@ -45,6 +45,7 @@ class Mapper:
         self._children = {table: (child, Fields(child.columns)) for table, child in part.children.items()}
         self._whole = next((name for name, c in part.columns.items() if c.member == VALUE), None)
         self._keys = frozenset(part.key)
+        self._named = next((name for name in part.key if part.columns[name].member == KEY), None)
 
     def key_of(self, name: str | None, value: Any) -> tuple[str, ...]:
         """Return the key of a record: one text for each key column. Raises NoKey."""
@@ -138,7 +139,7 @@ class Mapper:
 
     def name(self, row: Mapping[str, Any]) -> str | None:
         """Return the name of a row's record in its map, or None in a list."""
-        return next((key_of_column(row[n]) for n in self.part.key if self.part.columns[n].member == KEY), None)
+        return None if self._named is None else key_of_column(row[self._named])
 
     def _whole_value(self, row: Mapping[str, Any]) -> Any:
         column = row[self._whole]  # type: ignore[index]  # only called when there is one

@@ -19,6 +19,8 @@ DOTS: Final = "••••••"
 MAX_DIGITS: Final = 1000  # longer integers stay tokens: int() of 4,301 digits raises
 _BLANKS: Final = " \t\n\r"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_EXACT: Final = frozenset({str, int, bool, type(None)})  # what Python and JSON spell alike
+_PLAIN: Final = _EXACT | {float}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 
 
@@ -204,13 +206,15 @@ def number(value: float) -> Any:
 
 def of_python(value: Any) -> Any:
     """Make a value of plain Python, with numbers spelled as JavaScript writes them. Raises ValueError."""
+    if type(value) in _EXACT:
+        return value
     match value:
         case None | bool() | int() | str() | Number() | Secret():
             return value
         case float():
             return number(value)
         case dict():
-            return {str(name): of_python(item) for name, item in value.items()}
+            return {str(name): item if type(item) in _EXACT else of_python(item) for name, item in value.items()}
         case list() | tuple():
             return [of_python(item) for item in value]
     raise ValueError(f"a {type(value).__name__} is no JSON")
@@ -218,16 +222,16 @@ def of_python(value: Any) -> Any:
 
 def to_python(value: Any) -> Any:
     """Make plain Python of a value: what an app's own JSON reader would have given it."""
-    match value:
-        case Secret():
-            return to_python(value.hidden)
-        case Number():
-            return _normal_number(value.token) if _INTEGER.match(value.token) else float(value.token)
-        case dict():
-            return {name: to_python(item) for name, item in value.items()}
-        case list():
-            return [to_python(item) for item in value]
-    return value
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {name: item if type(item) in _PLAIN else to_python(item) for name, item in value.items()}
+    if kind is list:
+        return [to_python(item) for item in value]
+    if kind is Number:
+        return _normal_number(value.token) if _INTEGER.match(value.token) else float(value.token)
+    return to_python(value.hidden) if kind is Secret else value
 
 
 def canonical(value: Any) -> str:
