@@ -158,7 +158,7 @@ def test_a_run_that_is_killed_between_two_steps_is_completed_by_the_next(site_fo
     killed = run("schema", "up", MEDIAOS_MIGRATE_CRASH_AT="schema.step:3")
     assert killed.returncode == -signal.SIGKILL
     told = json.loads(run("schema", "up", "--json").stdout)
-    assert [step["number"] for step in told["steps"]] == list(range(4, 16))
+    assert [step["number"] for step in told["steps"]] == list(range(4, 17))
 
 
 def test_a_run_down_that_is_killed_between_two_steps_is_completed_by_the_next(site_folder, run):
@@ -166,7 +166,7 @@ def test_a_run_down_that_is_killed_between_two_steps_is_completed_by_the_next(si
     killed = run("schema", "down", "--to", "0", "--yes", MEDIAOS_MIGRATE_CRASH_AT="schema.step:3")
     assert killed.returncode == -signal.SIGKILL
     told = json.loads(run("schema", "down", "--to", "0", "--yes", "--json").stdout)
-    assert [step["number"] for step in told["steps"]] == list(range(12, 0, -1))
+    assert [step["number"] for step in told["steps"]] == list(range(13, 0, -1))
 
 
 # ── two at once ──
@@ -408,7 +408,7 @@ def steps_of(result):
 
 def test_status_without_a_database_says_that_all_is_pending(site_folder):
     told = command("schema", "status", "--json", "--data", site_folder)
-    assert (told.code, told.json["applied"], len(told.json["pending"])) == (0, [], 15)
+    assert (told.code, told.json["applied"], len(told.json["pending"])) == (0, [], 16)
 
 
 def test_checking_without_a_database_is_6(site_folder):
@@ -437,18 +437,18 @@ def test_going_up_to_a_number_that_does_not_exist_is_bad_usage(site_folder, numb
 
 def test_going_down_takes_one_step_back(site_folder):
     command("schema", "up", "--data", site_folder)
-    assert steps_of(command("schema", "down", "--yes", "--json", "--data", site_folder)) == [15]
+    assert steps_of(command("schema", "down", "--yes", "--json", "--data", site_folder)) == [16]
 
 
 def test_going_down_takes_so_many_steps_back(site_folder):
     command("schema", "up", "--data", site_folder)
-    assert steps_of(command("schema", "down", "--steps", "3", "--yes", "--json", "--data", site_folder)) == [15, 14, 13]
+    assert steps_of(command("schema", "down", "--steps", "3", "--yes", "--json", "--data", site_folder)) == [16, 15, 14]
 
 
 def test_going_down_can_stop_at_a_number(site_folder):
     command("schema", "up", "--data", site_folder)
-    told = command("schema", "down", "--to", "12", "--yes", "--json", "--data", site_folder)
-    assert steps_of(told) == [15, 14, 13]
+    told = command("schema", "down", "--to", "13", "--yes", "--json", "--data", site_folder)
+    assert steps_of(told) == [16, 15, 14]
 
 
 def test_more_steps_than_there_are_go_down_to_nothing(site_folder):
@@ -456,7 +456,7 @@ def test_more_steps_than_there_are_go_down_to_nothing(site_folder):
     assert steps_of(command("schema", "down", "--steps", "9", "--yes", "--json", "--data", site_folder)) == [2, 1]
 
 
-@pytest.mark.parametrize("number", ["16", "-1", "many"])
+@pytest.mark.parametrize("number", ["17", "-1", "many"])
 def test_going_down_to_a_number_that_is_not_there_is_bad_usage(site_folder, number):
     command("schema", "up", "--data", site_folder)
     assert command("schema", "down", "--to", number, "--yes", "--data", site_folder).code == 2
@@ -464,7 +464,7 @@ def test_going_down_to_a_number_that_is_not_there_is_bad_usage(site_folder, numb
 
 def test_going_down_with_rows_is_refused_and_they_are_named(site_folder):
     command("migrate", "--data", site_folder)
-    told = command("schema", "down", "--steps", "2", "--yes", "--data", site_folder)
+    told = command("schema", "down", "--steps", "3", "--yes", "--data", site_folder)
     assert (told.code, "0014_config_documents: 6 rows of config_documents" in told.err) == (4, True)
     assert command("schema", "status", "--check", "--data", site_folder).code == 0
 

@@ -340,7 +340,7 @@ def test_a_step_back_is_refused_while_a_document_believes_its_table(stage, tmp_p
     site = filled(tmp_path)
     with site.writing() as connection:
         connection.execute("INSERT INTO _mm_stages VALUES ('grabs', ?)", (stage,))
-    assert moves.down(site, Way(steps=2), agree).steps[-1].name == "config_documents"
+    assert moves.down(site, Way(steps=3), agree).steps[-1].name == "config_documents"
     with pytest.raises(Refused) as error:
         moves.down(site, Way(steps=1), agree)
     assert str(error.value) == (
@@ -353,14 +353,14 @@ def test_a_step_back_is_allowed_while_the_file_is_believed(tmp_path):
     site = filled(tmp_path)
     with site.writing() as connection:
         connection.execute("INSERT INTO _mm_stages VALUES ('settings', 'shadow')")
-    assert moves.down(site, Way(steps=2), agree).steps[-1].name == "config_documents"
+    assert moves.down(site, Way(steps=3), agree).steps[-1].name == "config_documents"
 
 
 def test_a_dry_run_leaves_the_database_as_it_was(tmp_path):
     site = filled(tmp_path)
     before = (site.db.read_bytes(), site.db.stat().st_mtime_ns, sorted(site.data.rglob("*")))
     moved = moves.rehearse_down(site, Way(to=12), agree)
-    assert [step.number for step in moved.steps] == [15, 14, 13]
+    assert [step.number for step in moved.steps] == [16, 15, 14, 13]
     assert "DROP TABLE grabs" in moved.sql
     assert (site.db.read_bytes(), site.db.stat().st_mtime_ns, sorted(site.data.rglob("*"))) == before
 
@@ -473,7 +473,7 @@ def test_a_migration_backs_a_database_with_rows_up_before_it_brings_the_schema_u
 
 def test_a_number_that_does_not_exist_is_a_usage_error(tmp_path):
     site = empty(tmp_path)
-    with pytest.raises(UsageError, match=r"^There is no migration 99\. Choose a number from 0 to 15\.$"):
+    with pytest.raises(UsageError, match=r"^There is no migration 99\. Choose a number from 0 to 16\.$"):
         moves.up(site, 99)
 
 

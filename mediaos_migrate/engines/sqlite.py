@@ -171,6 +171,19 @@ def transaction(connection: Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
+@contextmanager
+def moment(connection: Connection) -> Iterator[None]:
+    """Let all looks inside see one moment of the database; inside a transaction they do anyway."""
+    begins = not connection.in_transaction
+    if begins:
+        connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if begins and connection.in_transaction:
+            connection.execute("COMMIT")
+
+
 def quoted(name: str) -> str:
     """Quote a checked identifier (square brackets: a misspelt "name" would be a string constant)."""
     return f"[{name}]"

@@ -13,7 +13,7 @@ from ..pack import DOCUMENT, KEY, VALUE
 from ..record import Record
 from ..report import Key
 from ..stores import search
-from ..stores.table import PLACE, TableStore
+from ..stores.table import TableStore
 from ..values import of_python
 
 OPERATORS: Final = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -37,19 +37,15 @@ class Query:
         """Return the records that satisfy a filter, in the order of the file or of a member (`-year`: downward)."""
         _refuse_limit(limit)
         sql, values = self._filter(where)
-        column, way = self._order(order_by)
-        found: list[int] = []
-        for span, more in self._spans(column, way, after):
+        columns, way = self._order(order_by)
+        order = ", ".join(f"{column} {way}" for column in columns)
+        found: list[Record] = []
+        for span, more in self._spans(columns, way, after):
             rest = -1 if limit is None else limit - len(found)
-            rows = self._db.execute(
-                f"SELECT rowid FROM {self._table} WHERE {sql} AND {span} "
-                f"ORDER BY {column} {way}, {PLACE} {way}, rowid {way} LIMIT ?",
-                [*values, *more, rest],
-            )
-            found += [row[0] for row in rows]
+            found += self._store.select(f"WHERE {sql} AND {span} ORDER BY {order} LIMIT ?", [*values, *more, rest])
             if limit is not None and len(found) >= limit:
                 break
-        return self._store.by_rowid(found)
+        return found
 
     def search(self, words: str, limit: int) -> list[Record]:
         """Return the records in which all words occur (the last one may be a beginning), the best first."""
@@ -94,37 +90,48 @@ class Query:
         fitting = value if kind.member == KEY else CODECS[kind.codec].fit(of_python(value))
         return value if fitting is None else fitting
 
-    def _order(self, order_by: str | None) -> tuple[str, str]:
+    def _order(self, order_by: str | None) -> tuple[list[str], str]:
+        """Return what records are ordered by, ties included, and which way."""
+        ties = [self._store.placed, "rowid"]
         if order_by is None:
-            return PLACE, "ASC"
+            return ties, "ASC"
         member, way = (order_by[1:], "DESC") if order_by.startswith("-") else (order_by, "ASC")
         column = self._column(member)
         if column is None:
             names = ", ".join(c.member for c in self._part.columns.values())
             raise UsageError(f"Records cannot be ordered by `{member}`.", f"Choose of {names}.")
-        return quoted(column), way
+        return [quoted(column), *ties], way
 
-    def _spans(self, column: str, way: str, after: Key | None) -> Iterator[tuple[str, Sequence[Any]]]:
+    def _spans(self, columns: list[str], way: str, after: Key | None) -> Iterator[tuple[str, Sequence[Any]]]:
         """Cut what follows a record into spans that an index can walk: NULL comes first going up, last going down."""
         if after is None:
             yield "TRUE", ()
             return
+        beyond = "<" if way == "DESC" else ">"
+        first, *ties = self._standing(columns, after)
+        if first is None:
+            yield f"{columns[0]} IS NULL AND {_row(columns[1:])} {beyond} {_row('?' * len(ties))}", ties
+            if way == "ASC":
+                yield f"{columns[0]} IS NOT NULL", ()
+        else:
+            yield f"{_row(columns)} {beyond} {_row('?' * len(columns))}", (first, *ties)
+            if way == "DESC":
+                yield f"{columns[0]} IS NULL", ()
+
+    def _standing(self, columns: list[str], after: Key) -> Sequence[Any]:
+        """Return what a record has in the columns of an order."""
         keys = " AND ".join(f"{quoted(name)} = ?" for name in self._part.key)
-        row = self._db.execute(f"SELECT {column}, {PLACE}, rowid FROM {self._table} WHERE {keys}", after).fetchone()
+        sql = f"SELECT {', '.join(columns)} FROM {self._table} WHERE {keys}"
+        row: Sequence[Any] | None = self._db.execute(sql, after).fetchone()
         if row is None:
             raise UsageError(
                 f"There is no record {' / '.join(map(key_of_column, after))} to go on after.", "Begin anew."
             )
-        value, *ties = row
-        beyond = "<" if way == "DESC" else ">"
-        if value is None:
-            yield f"{column} IS NULL AND ({PLACE}, rowid) {beyond} (?, ?)", ties
-            if way == "ASC":
-                yield f"{column} IS NOT NULL", ()
-        else:
-            yield f"({column}, {PLACE}, rowid) {beyond} (?, ?, ?)", (value, *ties)
-            if way == "DESC":
-                yield f"{column} IS NULL", ()
+        return row
+
+
+def _row(items: Iterable[str]) -> str:
+    return f"({', '.join(items)})"
 
 
 def _refuse_whole(member: str, values: Iterable[Any]) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from ..pack import Pack
     from ..secrets import Vault
+    from ..stores.table import TableStore
 
 LOG = logging.getLogger("mediaos_migrate")
 
@@ -105,7 +106,7 @@ class Site(Host):
         if os.getpid() != self._process:  # a connection must not be used in a forked process, nor closed there
             self._mine, self._opened, self._process = threading.local(), [], os.getpid()
             self._mirror, self.shadow = Mirror(self), Shadow(self, self.shadow.rate)
-        if not self.db.exists() or not self.db.stat().st_size:
+        if not _has_bytes(self.db):
             marker.check_lost(self.state, self.db)
             return None
         found: Connection | None = getattr(self._mine, "connection", None)
@@ -118,9 +119,21 @@ class Site(Host):
             self._check(found)
             Keyring(found).check(self.vault, self.pack.key_variable)
             self.vault.sealing = preflight.may_seal(self, found)
-            self._mine.connection = found
+            self._mine.connection, self._mine.schema = found, None
             with self._lock:
                 self._opened.append(found)
+        return found
+
+    def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
+        """Return the tables of a document's parts; this thread's are made once for each schema."""
+        if connection is not getattr(self._mine, "connection", None):
+            return super().stores(connection, document)
+        version = connection.execute("PRAGMA schema_version").fetchone()[0]
+        if self._mine.schema != version:
+            self._mine.schema, self._mine.stores = version, {}
+        if document.name not in self._mine.stores:
+            self._mine.stores[document.name] = super().stores(connection, document)
+        found: dict[str, TableStore] = self._mine.stores[document.name]
         return found
 
     def _check(self, connection: Connection) -> None:
@@ -197,3 +210,10 @@ class Site(Host):
         self._mine = threading.local()
         for connection in opened:
             connection.close()
+
+
+def _has_bytes(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False

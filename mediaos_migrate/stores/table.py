@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -49,12 +50,12 @@ class TableStore:
     def _prepare(self) -> None:
         columns = [*self._columns, "position"]
         names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
+        self._names = columns
         self._select = f"SELECT {names} FROM {self._table}"
+        self._select_numbered = f"SELECT {names}, rowid FROM {self._table}"
         self._insert = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"
         linked = [name for name, derived in self.part.derived.items() if derived.by == "link"]
-        self._changing = [name for name in self._columns if name not in (*self.part.key, *linked)]
-        sets = ", ".join(f"{quoted(name)} = ?" for name in (*self._changing, "position"))
-        self._update = f"UPDATE {self._table} SET {sets} WHERE {self._matches}"
+        self._changing = [name for name in columns if name not in (*self.part.key, *linked)]
 
     def _check_names(self) -> None:
         wanted = {self.part.table: {*self._columns, "position"}}
@@ -74,15 +75,25 @@ class TableStore:
                     "Bring the schema up with `mediaos-migrate schema up`, or mend the pack.",
                 )
 
+    def select(self, clause: str, values: Sequence[Any]) -> list[Record]:
+        """Return the records that a checked clause (WHERE, ORDER BY, LIMIT) finds, in its order."""
+        return list(self._walk(clause, values))
+
     def by_rowid(self, numbers: Sequence[int]) -> list[Record]:
         """Return the records in these rows, in this order."""
         found: dict[int, Record] = {}
         for start in range(0, len(numbers), BATCH):
             some = numbers[start : start + BATCH]
-            select = self._select.replace("SELECT ", "SELECT rowid AS _rowid, ", 1)
-            rows = self.connection.execute(f"{select} WHERE rowid IN ({', '.join('?' * len(some))})", some).fetchall()
-            found.update(zip((row["_rowid"] for row in rows), self._records(rows), strict=True))
+            sql = f"{self._select_numbered} WHERE rowid IN ({', '.join('?' * len(some))})"
+            rows = self.connection.execute(sql, some).fetchall()
+            found.update(zip((row[-1] for row in rows), self._records(rows), strict=True))
         return [found[number] for number in numbers if number in found]
+
+    @property
+    def placed(self) -> str:
+        """Say the place of a row such that an index can serve it: what has none comes last, where there is such."""
+        sql = f"SELECT EXISTS (SELECT 1 FROM {self._table} WHERE position IS NULL)"
+        return PLACE if self.connection.execute(sql).fetchone()[0] else "position"
 
     def last_position(self) -> int:
         """Return the greatest position in the table and in quarantine, -1 when there is none."""
@@ -157,23 +168,27 @@ class TableStore:
 
     def all(self) -> Iterator[Record]:
         """Walk through all records in the order of the file; what a foreign hand added comes last."""
-        rows = self.connection.execute(f"{self._select} WHERE {self.scope} ORDER BY position IS NULL, position, rowid")
+        return self._walk(f"WHERE {self.scope} ORDER BY {self.placed}, rowid")
+
+    def _walk(self, clause: str, values: Sequence[Any] = ()) -> Iterator[Record]:
+        rows = self.connection.execute(f"{self._select} {clause}", values)
         while batch := rows.fetchmany(BATCH):
             yield from self._records(batch)
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
         """Return the records with these keys, as many as there are."""
-        found: dict[Key, Record] = {}
+        return {record.key: record for rows in self._rows_of(keys) for record in self._records(rows)}
+
+    def _rows_of(self, keys: Sequence[Key]) -> Iterator[list[sqlite3.Row]]:
+        """Walk through the rows with these keys, some at a time."""
+        names = ", ".join(map(quoted, self.part.key))
+        mark = f"({', '.join('?' * len(self.part.key))})"
         for start in range(0, len(keys), BATCH // len(self.part.key)):
             some = keys[start : start + BATCH // len(self.part.key)]
-            marks = ", ".join(f"({', '.join('?' * len(self.part.key))})" for _ in some)
-            names = ", ".join(map(quoted, self.part.key))
-            sql = f"{self._select} WHERE ({names}) IN (VALUES {marks})"
-            rows = self.connection.execute(sql, [text for key in some for text in key]).fetchall()
-            found.update((record.key, record) for record in self._records(rows))
-        return found
+            sql = f"{self._select} WHERE ({names}) IN (VALUES {', '.join([mark] * len(some))})"
+            yield self.connection.execute(sql, [text for key in some for text in key]).fetchall()
 
-    def _records(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Record]:
+    def _records(self, rows: Sequence[sqlite3.Row]) -> Iterator[Record]:
         for row, mine in self._with_children(rows):
             key = self._key(row)
             value = self._mapper.value(row, mine)
@@ -183,16 +198,17 @@ class TableStore:
             yield Record(key, value, Element(self._mapper.name(row), value, ""), position)
 
     def _with_children(
-        self, rows: Sequence[Mapping[str, Any]]
+        self, rows: Sequence[sqlite3.Row]
     ) -> Iterator[tuple[Mapping[str, Any], dict[str, list[Mapping[str, Any]]]]]:
         children = {table: self._child_rows(table, rows) for table in self.part.children}
-        for row in rows:
+        for columns in rows:
+            row = dict(zip(self._names, columns, strict=False))
             yield row, {table: found.get(self._key(row)[0], []) for table, found in children.items()}
 
-    def _key(self, row: Mapping[str, Any]) -> Key:
-        return tuple(key_of_column(row[name]) for name in self.part.key)
+    def _key(self, row: Mapping[str, Any] | sqlite3.Row) -> Key:
+        return tuple([key_of_column(row[name]) for name in self.part.key])
 
-    def _child_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    def _child_rows(self, table: str, rows: Sequence[sqlite3.Row]) -> dict[str, list[Mapping[str, Any]]]:
         child = self.part.children[table]
         parents = [row[self.part.key[0]] for row in rows]
         sql = (
@@ -227,15 +243,18 @@ class TableStore:
         self._put_children(rows)
 
     def update(self, records: Sequence[Record]) -> None:
-        """Change the mapped columns of records that the table holds."""
+        """Change the mapped columns of records that the table holds: those that differ, as each costs its indexes."""
         rows = [self.rows(record) for record in records]
-        self.connection.executemany(
-            self._update,
-            [
-                (*(row.columns[name] for name in self._changing), record.position, *row.key)
-                for row, record in zip(rows, records, strict=True)
-            ],
-        )
+        there = {self._key(row): row for some in self._rows_of([row.key for row in rows]) for row in some}
+        changes: dict[tuple[str, ...], list[list[Any]]] = {}
+        for row, record in zip(rows, records, strict=True):
+            wanted, now = {**row.columns, "position": record.position}, there.get(row.key)
+            names = tuple([name for name in self._changing if now and not _same(now[name], wanted[name])])
+            changes.setdefault(names, []).append([*(wanted[name] for name in names), *row.key])
+        changes.pop((), None)
+        for names, values in changes.items():
+            sets = ", ".join(f"{quoted(name)} = ?" for name in names)
+            self.connection.executemany(f"UPDATE {self._table} SET {sets} WHERE {self._matches}", values)
         if _STAMP in self.part.columns:
             # A trigger took "changed, but with the same time" for a change without a time.
             self.connection.executemany(
@@ -343,6 +362,10 @@ class TableStore:
             table, to = map(quoted, target)
             found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self._table}.{of})"
             self.connection.execute(f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}")
+
+
+def _same(stored: Any, wanted: Any) -> bool:
+    return type(stored) is type(wanted) and bool(stored == wanted)
 
 
 def _lowered(value: Any) -> Any:
