@@ -334,6 +334,55 @@ def test_a_unit_of_work_that_fails_leaves_nothing(staged):
     assert (staged / "library.json").read_bytes() == before
 
 
+def test_changes_of_a_unit_follow_on_each_other(staged, stage):
+    items = in_file(staged)
+    with opened(staged) as site:
+        with site.unit_of_work() as unit:
+            library = unit.repository("library")
+            new = library.add({"kind": "movie", "title": "Draft"})
+            library.update(new, {"title": "Final"})
+            library.update(new, {"year": 2001})
+            library.remove(items[0]["id"])
+            library.add({**items[0], "title": "Came back"})
+            library.remove(library.add({"kind": "movie", "title": "Never there"}))
+        found = site.repository("library").list()
+    assert found == [
+        *items[1:],
+        {"id": new, "kind": "movie", "title": "Final", "year": 2001},
+        {**items[0], "title": "Came back"},
+    ]
+    validated(staged, expected=3 if stage is Stage.OFF else 0)
+
+
+def test_titles_can_be_exchanged_within_a_unit(staged):
+    first, second = in_file(staged)[1:3]
+    with opened(staged) as site:
+        with site.unit_of_work() as unit:
+            unit.repository("library").update(first["id"], {"title": second["title"], "kind": second["kind"]})
+            unit.repository("library").update(second["id"], {"title": first["title"], "kind": first["kind"]})
+        assert site.repository("library").get(first["id"])["title"] == second["title"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda library, key: library.add({"kind": "movie", "title": "TWIN"}),
+        lambda library, key: library.add({"id": key, "kind": "book", "title": "Other"}),
+        lambda library, key: library.update("nobody", {"title": "Other"}),
+        lambda library, key: (library.remove(key), library.update(key, {"title": "Other"})),
+    ],
+    ids=["the same title", "the same key", "a change of nothing", "a change of what was removed"],
+)
+def test_what_a_unit_may_not_do_to_itself_is_refused_as_a_whole(staged, change):
+    with opened(staged) as site:
+        unit = site.unit_of_work()
+        library = unit.repository("library")
+        change(library, library.add({"kind": "movie", "title": "Twin"}))
+        with pytest.raises((Conflict, NoRecord)):
+            unit.commit()
+        assert site.repository("library").count() == 27
+
+
 # ── foreign hands ──
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 
+from ..engines.sqlite import moment
 from ..errors import UsageError
 from ..ledger import Ledger
+from ..mapping import Mapper
 from ..pack import Document, Part
 from ..record import Record
 from ..report import Key
@@ -42,6 +44,7 @@ class Repository:
     ) -> None:
         self._site, self._document, self._part, self._unit, self._typed = site, document, part, unit, typed
         self.part: Part = document.records if part == RECORDS else document.siblings  # type: ignore[assignment]
+        self._mapper = Mapper(document, self.part)
 
     @property
     def model(self) -> type[BaseModel]:
@@ -49,7 +52,7 @@ class Repository:
         return self._site.model(self._document, self._part)
 
     def _out(self, value: Value) -> Value:
-        found = to_python(unlocked(self._document, value))
+        found = to_python(unlocked(self._document, value) if self.part.hidden else value)
         if self._typed and (isinstance(found, dict) or issubclass(self.model, RootModel)):
             return self.model.model_validate(found)
         return found
@@ -113,7 +116,7 @@ class Repository:
         return self._put(value, key, PUT)
 
     def _put(self, value: Value, key: Id | None, op: str) -> Id:
-        found, name, value = keyed(self._document, self.part, plain(value), None if key is None else _key(key))
+        found, name, value = keyed(self._mapper, plain(value), None if key is None else _key(key))
         self._write(Change(self._document, self._part, found, name, value, op))
         return _id(found)
 
@@ -142,9 +145,11 @@ class Repository:
     def _store(self) -> Iterator[TableStore]:
         """Lend out the believed records, as a table: the database's, or one made of the file."""
         connection = self._site.connection()
-        if connection is not None and Ledger(connection).stage(self._document.name).believes_table:
-            yield self._site.stores(connection, self._document)[self._part]
-            return
+        if connection is not None:
+            with moment(connection):
+                if Ledger(connection).stage(self._document.name).believes_table:
+                    yield self._site.stores(connection, self._document)[self._part]
+                    return
         view = self._site.view(self._document)
         with view.current() as made:
             yield view.stores(made)[self._part]

@@ -10,7 +10,7 @@ from typing import Any, Self
 from .. import crash, files
 from ..engines.sqlite import Connection, transaction
 from ..errors import MigrateError
-from ..journal import Debt, Intent, Journal
+from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger
 from ..moves import mirroring, placing
 from ..moves.exporting import Export
@@ -18,8 +18,9 @@ from ..pack import Document
 from ..stages import Stage
 from ..stores.file import RECORDS
 from ..stores.table import TableStore
-from .changes import Change, apply, check
+from .changes import Change
 from .host import Host
+from .plan import Plan, apply, plans
 
 NO_FILE = ""  # the digest of a document that came to be in the table: there is no file of it yet
 
@@ -109,10 +110,10 @@ class Commit:
                 if not stage.believes_table:
                     continue
                 stores = self._site.stores(connection, self._documents[name])
-                check(stores, self._changes[name])
-                if stage.mirrors:
-                    _owe(Journal(connection), stores, name, self._changes[name])
-                apply(stores, self._changes[name])
+                planned = _checked(stores, self._changes[name])
+                for part, plan in planned.items() if stage.mirrors else ():
+                    Journal(connection).owe(name, part, plan.debts())
+                apply(stores, planned)
                 make_present(connection, self._documents[name])
             both = [rewrite for rewrite in rewrites if stages[rewrite.document.name].writes_both]
             unit = uuid.uuid4().hex if both and len(stages) > 1 else None
@@ -129,7 +130,8 @@ class Commit:
             with transaction(connection):
                 for rewrite in rewrites:
                     document = rewrite.document
-                    apply(self._site.stores(connection, document), self._changes[document.name])
+                    stores = self._site.stores(connection, document)
+                    apply(stores, plans(stores, self._changes[document.name]))
                     held = list(Ledger(connection).quarantined(document.name))
                     placing.relocate(connection, placing.moved(self._site, document, held))
                     mirroring.note_file(self._site, connection, document, rewrite.after)
@@ -151,15 +153,12 @@ def _put(rewrites: list[Rewrite]) -> None:
         raise
 
 
-def _owe(journal: Journal, stores: dict[str, TableStore], document: str, changes: Iterable[Change]) -> None:
-    """Note what the file will lack, with what the table says before: the file says the same as long as none is owed."""
-    parts: dict[str, list[Change]] = {}
-    for change in changes:
-        parts.setdefault(change.part, []).append(change)
-    for part, mine in parts.items():
-        before = stores[part].get(list({change.key: None for change in mine}))
-        debts = [Debt(c.key, c.op, before[c.key].digest if c.key in before else None) for c in mine]
-        journal.owe(document, part, debts)
+def _checked(stores: dict[str, TableStore], changes: Iterable[Change]) -> dict[str, Plan]:
+    """Plan changes that the app's rules allow."""
+    planned = plans(stores, changes)
+    for plan in planned.values():
+        plan.check()
+    return planned
 
 
 def make_present(connection: Connection, document: Document) -> None:
@@ -188,8 +187,7 @@ class Rewrite:
             connection.execute("BEGIN")
             try:
                 stores = self._view.stores(connection)
-                check(stores, self._changes)
-                apply(stores, self._changes)
+                apply(stores, _checked(stores, self._changes))
                 make_present(connection, self.document)
                 path = self._site.file(self.document)
                 with self._replacement.writing() as stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .. import crash
@@ -91,16 +91,16 @@ def _survey(site: Site, connection: Connection, document: Document) -> Survey:
     return next(each for each in surveys if each.document.name == document.name)
 
 
-def take(store: TableStore, name: str, only: Key | None = None) -> list[Key]:
+def take(store: TableStore, name: str, only: Collection[Key] | None = None) -> list[Key]:
     """Make rows of a part's quarantined records whose keys are usable and free by now; return their keys.
 
-    `only` narrows it to one key. The caller holds a transaction.
+    `only` narrows it to some keys. The caller holds a transaction.
     """
     taken: list[Key] = []
     ledger = Ledger(store.connection)
     for item in list(ledger.quarantined(store.document.name, name)):
         record = _record(store, item)
-        if record and only in (None, record.key) and record.key not in store.get([record.key]):
+        if record and (only is None or record.key in only) and record.key not in store.get([record.key]):
             store.insert([record])
             ledger.release(item.id)
             taken.append(record.key)

@@ -1,0 +1,181 @@
+"""What becomes of records by all changes of a unit: foreseen, held to the app's rules, and written in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from ..anomalies import folded
+from ..errors import Conflict, NoRecord, UsageError
+from ..journal import Debt
+from ..moves import requeueing
+from ..pack import Part, Rule
+from ..record import Record
+from ..report import Key
+from ..shapes import Element
+from ..stores.table import TableStore
+from ..values import canonical, reveal
+from .changes import ADD, REMOVE, UPDATE, Change, unlocked
+
+NOTHING: Final = object()  # stands for the value of a record that is not there
+
+
+@dataclass(slots=True)
+class Fate:
+    """What a record was before the unit, and what it is to be."""
+
+    before: Record | None
+    name: str | None
+    value: Any
+    anew: bool = False  # it is removed in between, and so comes last
+
+    @property
+    def comes(self) -> bool:
+        """Whether a row has to be added."""
+        return self.value is not NOTHING and (self.before is None or self.anew)
+
+    @property
+    def goes(self) -> bool:
+        """Whether a row has to be removed."""
+        return self.before is not None and (self.value is NOTHING or self.anew)
+
+
+class Plan:
+    """The changes to one part of a document. Each builds on those before it; reading them writes nothing.
+
+    Raises NoRecord, Conflict or UsageError for one that cannot be made.
+    """
+
+    def __init__(self, name: str, store: TableStore, changes: list[Change]) -> None:
+        self._name, self._store, self._changes = name, store, changes
+        self._before = store.get(list({change.key: None for change in changes}))
+        self._fates: dict[Key, Fate] = {}  # what comes stands in the order in which it came
+        for change in changes:
+            self._take(change)
+
+    def _take(self, change: Change) -> None:
+        fate = self._fates.get(change.key) or self._begin(change)
+        _refuse(self._store.part, change, fate.value)
+        if fate.value is NOTHING:
+            self._fates.pop(change.key, None)
+        self._fates[change.key] = fate
+        if change.op == UPDATE:
+            fate.value = unlocked(change.document, {**fate.value, **change.value})
+        else:
+            fate.value = NOTHING if change.op == REMOVE else change.value
+        fate.anew = fate.anew or change.op == REMOVE
+
+    def _begin(self, change: Change) -> Fate:
+        before = self._before.get(change.key)
+        return Fate(None, change.name, NOTHING) if before is None else Fate(before, before.element.name, before.value)
+
+    def check(self) -> None:
+        """Raise Conflict when two records would share in the end what has to be unique, and did not before."""
+        for rule in self._store.part.rules:
+            if rule.unique:
+                self._check_unique(rule)
+
+    def _check_unique(self, rule: Rule) -> None:
+        touched = [(key, fate) for key, fate in self._fates.items() if not _untouched(rule, fate)]
+        mine: dict[str, list[Key]] = {}
+        for key, fate in self._fates.items() if touched else ():
+            if (told := _told(rule, fate.value)) is not None:
+                mine.setdefault(told, []).append(key)
+        for key, fate in touched:
+            told = _told(rule, fate.value)
+            if told is None or (fate.before and told == _told(rule, fate.before.value)):
+                continue
+            for other in (*mine[told], *self._elsewhere(rule, fate.value)):
+                if other != key:
+                    raise self._conflict(rule, other)
+
+    def _elsewhere(self, rule: Rule, value: Any) -> Iterator[Key]:
+        """Find records that the unit does not touch."""
+        wanted = {member: reveal(value[member]) for member in rule.unique}
+        yield from (key for key in self._store.like(wanted, frozenset(rule.lower)) if key not in self._fates)
+
+    def _conflict(self, rule: Rule, other: Key) -> Conflict:
+        document, what = self._store.document.name, " and ".join(rule.unique)
+        return Conflict(
+            f"{document} has a record with this {what} already: {' / '.join(other)}.",
+            "Change that one, or choose another.",
+            document=document,
+            rule=rule.code,
+        )
+
+    def debts(self) -> list[Debt]:
+        """Say what the file will lack, with what the table says before: the file says the same while none is owed."""
+        digests = {key: record.digest for key, record in self._before.items()}
+        return [Debt(change.key, change.op, digests.get(change.key)) for change in self._changes]
+
+    def write(self) -> None:
+        """Make the table say what it is to say; a new record comes last, an old one keeps its place."""
+        self._remove([key for key, fate in self._fates.items() if fate.goes])
+        places = count(self._store.last_position() + 1)
+        records = [self._record(key, fate, places) for key, fate in self._fates.items() if fate.value is not NOTHING]
+        come = {key for key, fate in self._fates.items() if fate.comes}
+        self._store.insert([record for record in records if record.key in come])
+        self._store.update([record for record in records if record.key not in come])
+
+    def _record(self, key: Key, fate: Fate, places: Iterator[int]) -> Record:
+        stays = fate.before.position if fate.before and not fate.anew else None
+        return Record(key, fate.value, Element(fate.name, fate.value, ""), next(places) if stays is None else stays)
+
+    def _remove(self, keys: list[Key]) -> None:
+        if not keys:
+            return
+        self._store.remove(keys)
+        self._store.remove_strays()
+        # A twin in the file is the record with this key now.
+        requeueing.take(self._store, self._name, {key for key in keys if self._fates[key].value is NOTHING})
+
+
+def plans(stores: dict[str, TableStore], changes: Iterable[Change]) -> dict[str, Plan]:
+    """Plan the changes to one document, by part."""
+    parts: dict[str, list[Change]] = {}
+    for change in changes:
+        parts.setdefault(change.part, []).append(change)
+    return {part: Plan(part, stores[part], mine) for part, mine in parts.items()}
+
+
+def apply(stores: dict[str, TableStore], planned: dict[str, Plan]) -> None:
+    """Write what is planned for one document."""
+    for plan in planned.values():
+        plan.write()
+    for store in stores.values():
+        store.link()
+
+
+def _refuse(part: Part, change: Change, now: Any) -> None:
+    """Raise what stands against a change, given the value of the record now."""
+    name, key = change.document.name, " / ".join(change.key)
+    if change.op == ADD and now is not NOTHING:
+        raise Conflict(f"{name} has a record {key} already.", "Use `put` to change it.")
+    if (change.op == REMOVE and now is NOTHING) or (change.op == UPDATE and not isinstance(now, dict)):
+        raise NoRecord(f"{name} has no record {key}.", "Use `add`.")
+    if change.op != UPDATE:
+        return
+    for member in {*(part.columns[column].member for column in part.key), *part.echo} & change.value.keys():
+        if canonical(change.value[member]) != canonical(now.get(member)):
+            raise UsageError(
+                f"`{member}` is what this record of {name} is called by, and stays.",
+                "Remove the one and add the other.",
+            )
+
+
+def _untouched(rule: Rule, fate: Fate) -> bool:
+    """Tell at a glance that a record is as unique as it was."""
+    before = fate.before.value if fate.before else None
+    if not isinstance(fate.value, dict) or not isinstance(before, dict):
+        return False
+    pairs = [(fate.value.get(member), before.get(member)) for member in rule.unique]
+    return all(type(one) is str and one == other for one, other in pairs)
+
+
+def _told(rule: Rule, value: Any) -> str | None:
+    """Return what a rule compares of a record, None where it does not apply."""
+    if not isinstance(value, dict):
+        return None
+    return folded(rule, {member: reveal(value.get(member)) for member in rule.unique})
