@@ -15,6 +15,9 @@ ROUNDS ?= 3
 ONLY ?= carry,growth,live
 BENCH = $(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --only $(ONLY)
 
+# The tests start thousands of processes; they compile us once, not each for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test test-all lint bench bench-docs clean
 
 help:  ## Show this list

@@ -61,6 +61,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     """Return an environment in which nothing but `more` steers the command."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("MEDIAOS_", "ENCRYPTION_"))}
     ours.pop("CONFIG_DIR", None)
+    ours.pop("PYTHONDONTWRITEBYTECODE", None)  # thousands of processes compile us once, not each for itself
     path = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
     return ours | {"PATH": path, "COLUMNS": "80", "LC_ALL": "C.UTF-8", "TZ": "UTC"} | more
 
