@@ -7,8 +7,6 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, Final
 
-from deepdiff import DeepDiff
-
 from .pack import Explanation
 from .report import Difference, Way
 from .values import Number, Secret, canonical, dumps, normal
@@ -85,6 +83,8 @@ def _places(path: Path, left: list[Any], right: list[Any]) -> Iterator[Found]:
 
 def _paired(path: Path, left: list[Any], right: list[Any]) -> Iterator[Found]:
     """Let DeepDiff find which items of two lists belong together."""
+    from deepdiff import DeepDiff
+
     tree = DeepDiff(
         normal(left), normal(right), view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False
     )

@@ -4,10 +4,10 @@ import json
 import sqlite3
 from contextlib import closing
 
+import deepdiff
 import pytest
 from inside import command
 
-from mediaos_migrate import differences
 from mediaos_migrate.compare import Home, Lens, compare
 from mediaos_migrate.record import Record
 from mediaos_migrate.report import CAP
@@ -19,13 +19,13 @@ FILMS, PLANTED = 20_000, 15
 @pytest.fixture
 def calls(monkeypatch):
     """Every call of the real DeepDiff."""
-    found, real = [], differences.DeepDiff
+    found, real = [], deepdiff.DeepDiff
 
     def spy(*pair, **options):
         found.append(pair)
         return real(*pair, **options)
 
-    monkeypatch.setattr(differences, "DeepDiff", spy)
+    monkeypatch.setattr(deepdiff, "DeepDiff", spy)
     return found
 
 

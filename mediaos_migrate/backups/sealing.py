@@ -11,15 +11,15 @@ import hmac
 import os
 from collections.abc import Iterator
 from io import RawIOBase
-from typing import BinaryIO, Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import NeedsKey
 from ..files import Readable
 from ..secrets import Vault
 from .manifest import damaged
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MAGIC: Final = b"MMSEAL1\n"
 CHUNK: Final = 1 << 20
@@ -77,6 +77,8 @@ class Opened(RawIOBase):
         return data
 
     def _open(self, nonce: bytes, chunk: bytes) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
         try:
             return self._cipher.decrypt(nonce, chunk, self._what.encode())
         except InvalidTag:
@@ -85,6 +87,8 @@ class Opened(RawIOBase):
 
 
 def _cipher(derived: bytes, seed: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     return AESGCM(hmac.digest(derived, seed, "sha256"))
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
-import sqlite_utils
-
 from .. import files, scratch
 from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
@@ -197,8 +195,18 @@ def columns_of(connection: Connection, table: str) -> frozenset[str]:
 
 def tables(connection: Connection) -> list[str]:
     """Return the names of all tables."""
-    names = sqlite_utils.Database(connection, recursive_triggers=False).table_names()
-    return [name for name in names if not name.startswith("sqlite_")]
+    rows = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    )
+    return [row[0] for row in rows]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return the number of rows in each table."""
+    import sqlite_utils
+
+    database = sqlite_utils.Database(connection, recursive_triggers=False)
+    return {name: database.table(name).count for name in tables(connection)}
 
 
 def schema(connection: Connection) -> list[str]:

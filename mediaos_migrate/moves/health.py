@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..engines.sqlite import Connection, quoted, tables
+from ..engines.sqlite import Connection, counts
 from ..engines.timing import Slow
 from ..errors import CouldNotCheck, MigrateError
 from ..evidence import Evidence
@@ -104,10 +104,7 @@ def _sizes(connection: Connection, found: Health) -> None:
     page, pages, unused, found.journal = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked)
     found.size, found.unused = page * pages, page * unused
     sizes = _of_tables(connection)
-    found.tables = [
-        TableSize(name, int(connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0]), sizes.get(name))
-        for name in tables(connection)
-    ]
+    found.tables = [TableSize(name, count, sizes.get(name)) for name, count in counts(connection).items()]
 
 
 def _of_tables(connection: Connection) -> dict[str, int]:

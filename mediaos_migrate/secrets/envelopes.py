@@ -18,12 +18,12 @@ import json
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Final, NamedTuple, Protocol
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from .naming import BOUND, SHORTEST, looks_sealed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 ROUNDS: Final = 100_000
 _SALT: Final = 32
@@ -89,7 +89,7 @@ class AppEnvelope:
         if salt not in self._derived:
             if len(self._derived) >= _DERIVED:
                 del self._derived[next(iter(self._derived))]
-            self._derived[salt] = AESGCM(hashlib.pbkdf2_hmac("sha256", self._key.encode(), salt, ROUNDS))
+            self._derived[salt] = _cipher(hashlib.pbkdf2_hmac("sha256", self._key.encode(), salt, ROUNDS))
         return self._derived[salt]
 
 
@@ -132,7 +132,7 @@ class BoundEnvelope:
 
     @cached_property
     def _cipher(self) -> AESGCM:
-        return AESGCM(hmac.digest(self._master, b"cipher", "sha256"))
+        return _cipher(hmac.digest(self._master, b"cipher", "sha256"))
 
 
 ENVELOPES: Final[Mapping[str, type[AppEnvelope | BoundEnvelope]]] = {"app": AppEnvelope, "bound": BoundEnvelope}
@@ -145,7 +145,15 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
+
+
 def _opened(cipher: AESGCM, nonce: bytes, sealed: bytes, bound_to: bytes | None) -> str | None:
+    from cryptography.exceptions import InvalidTag
+
     try:
         return cipher.decrypt(nonce, sealed, bound_to).decode("utf-8", "surrogatepass")
     except (InvalidTag, UnicodeDecodeError):
