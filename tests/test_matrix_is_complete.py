@@ -9,7 +9,7 @@ import typer
 from fault_moves import MOVES
 
 import mediaos_migrate
-from mediaos_migrate.cli.main import app
+from mediaos_migrate.cli.main import command_line
 
 PACKAGE = Path(mediaos_migrate.__file__).parent
 # What makes something durable, or takes it away.
@@ -56,7 +56,7 @@ LOOKING = {
 
 
 def commands() -> set[str]:
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(command_line())
     found = set()
     for name, command in root.commands.items():
         below = getattr(command, "commands", None)

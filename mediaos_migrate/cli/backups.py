@@ -224,27 +224,25 @@ def schedule(
     return answer("backup schedule", json, act)
 
 
+add = backup_app.command
+add(short_help="Back up files and database.", epilog=example("backup create", "backup create --archive --encrypt"))(
+    create
+)
+add("list", short_help="Name all backups.", epilog=example("backup list --json"))(list_)
+add("show", short_help="Tell what a backup holds.", epilog=example("backup show 20261121T031700.000Z-manual"))(show_)
+add(short_help="Prove that backups can be relied on.", epilog=example("backup verify"))(verify)
+add(
+    short_help="Bring files and database back.",
+    epilog=example(
+        "backup restore 20261121T031700.000Z-manual --dry-run",
+        "backup restore 20261121T031700.000Z-manual --document library",
+        "backup restore --resume",
+    ),
+)(restore)
+add(short_help="Remove old backups.", epilog=example("backup prune --keep-daily 7 --keep-monthly 6 --dry-run"))(prune)
+add(short_help="Make backups by the clock.", epilog=example("backup schedule --install"))(schedule)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    add = backup_app.command
-    add(short_help="Back up files and database.", epilog=example("backup create", "backup create --archive --encrypt"))(
-        create
-    )
-    add("list", short_help="Name all backups.", epilog=example("backup list --json"))(list_)
-    add("show", short_help="Tell what a backup holds.", epilog=example("backup show 20261121T031700.000Z-manual"))(
-        show_
-    )
-    add(short_help="Prove that backups can be relied on.", epilog=example("backup verify"))(verify)
-    add(
-        short_help="Bring files and database back.",
-        epilog=example(
-            "backup restore 20261121T031700.000Z-manual --dry-run",
-            "backup restore 20261121T031700.000Z-manual --document library",
-            "backup restore --resume",
-        ),
-    )(restore)
-    add(short_help="Remove old backups.", epilog=example("backup prune --keep-daily 7 --keep-monthly 6 --dry-run"))(
-        prune
-    )
-    add(short_help="Make backups by the clock.", epilog=example("backup schedule --install"))(schedule)
     app.add_typer(backup_app, name="backup")

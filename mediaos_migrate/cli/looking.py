@@ -10,8 +10,7 @@ import typer
 from ..show import looked, payload
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
-from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, Skip, allowed, example
-from .staging import PolicyOption
+from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, PolicyOption, Skip, allowed, example
 
 
 def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:

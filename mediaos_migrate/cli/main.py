@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -12,34 +14,26 @@ import typer
 
 from .. import __version__
 from ..errors import UsageError
-from . import backups, keeping, looking, moving, proving, sealing, staging, validating
 from .answers import Interrupted, Said, failure
 from .options import option, warnings
-from .schema import schema_app
 
+# Where each command is defined: a module is imported when one of its commands is called for, or to list them all.
+HOMES: Final = {
+    "moving": ("rehearse", "migrate", "export"),
+    "validating": ("validate",),
+    "staging": ("repair", "rollback", "stage", "mirror", "search"),
+    "looking": ("status", "health", "doctor", "show"),
+    "keeping": ("quarantine", "evidence"),
+    "backups": ("backup",),
+    "sealing": ("scrub", "keys"),
+    "proving": ("schema",),
+}
 SCHEMA: Final = Path(__file__).parents[1] / "show" / "output.schema.json"
 BROKEN_PIPE: Final = 141
 # Typer brings a click of its own or uses the real one, depending on its version; this is the base of both's errors.
 ClickException: Final = cast("type[Exception]", typer.BadParameter.__mro__[2])
 # What stands in a key or a title must not steer the terminal.
 CONTROL: Final = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F))}
-
-app = typer.Typer(
-    name="mediaos-migrate",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-moving.add_to(app)
-validating.add_to(app)
-staging.add_to(app)
-looking.add_to(app)
-keeping.add_to(app)
-backups.add_to(app)
-sealing.add_to(app)
-proving.add_to(schema_app)
-app.add_typer(schema_app, name="schema")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
@@ -54,8 +48,7 @@ def _json_schema(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
         raise typer.Exit
 
 
-@app.callback()
-def root(
+def _root(
     *,
     version: Annotated[bool, option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
     json_schema: Annotated[
@@ -71,6 +64,27 @@ def root(
     """
 
 
+def command_line(modules: Iterable[str] = HOMES) -> typer.Typer:
+    """Make the command line, with the commands of some modules or of all."""
+    app = typer.Typer(
+        name="mediaos-migrate",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for module in modules:
+        import_module(f".{module}", __package__).add_to(app)
+    return app
+
+
+def _needed(arguments: Sequence[str]) -> list[str]:
+    """Name the module of the command that was typed; all of them where it is none."""
+    typed = "".join(arguments[:1])
+    return [module for module, commands in HOMES.items() if typed in commands] or list(HOMES)
+
+
 def main() -> None:
     """Run the command line; bad usage is an answer like any other."""
     for stream in (sys.stdout, sys.stderr):
@@ -82,7 +96,7 @@ def main() -> None:
 
 def _run() -> Said:
     try:
-        said = app(standalone_mode=False)
+        said = command_line(_needed(sys.argv[1:]))(standalone_mode=False)
     except ClickException as error:
         return _usage(error)
     except (typer.Abort, KeyboardInterrupt):

@@ -96,6 +96,9 @@ Work = Annotated[
 Report = Annotated[
     Path | None, option("--report", metavar="FILE", help="Also write what a rehearsal found, as a page for a browser.")
 ]
+PolicyOption = Annotated[
+    str, option("--policy", metavar="NAME", help="How long a stage lasts: home, ci, or a TOML file. [default: home]")
+]
 Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
 
 

@@ -16,9 +16,12 @@ from ..show import schema as show
 from ..site import ENGINE, Site
 from .answers import Answer, Said, answer
 from .options import APP, DATA, App, Data, Db, Json, example, option
-from .schema import Contract
+from .schema import Contract, schema_app
 
 
+@schema_app.command(
+    "verify", short_help="Prove that the schema is what its history says.", epilog=example("schema verify")
+)
 def schema_verify(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
     """Prove that the schema is what its history says: replays it, compares object by object, runs the verify files.
 
@@ -32,6 +35,7 @@ def schema_verify(*, data: Data = DATA, db: Db = None, app: App = APP, json: Jso
     return answer("schema verify", json, act)
 
 
+@schema_app.command("dump", short_help="Print the schema as sorted SQL.", epilog=example("schema dump > schema.sql"))
 def schema_dump(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
     """Print the schema as sorted SQL, to be kept in git and reviewed; without a database, what the pack would make."""
 
@@ -42,6 +46,9 @@ def schema_dump(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json 
     return answer("schema dump", json, act)
 
 
+@schema_app.command(
+    "lint", short_help="Look for what a migration had better not do.", epilog=example("schema lint --app ./my-app")
+)
 def schema_lint(
     *,
     app: App = APP,
@@ -66,6 +73,7 @@ def schema_lint(
     return answer("schema lint", json, act)
 
 
+@schema_app.command("new", short_help="Begin a new migration.", epilog=example("schema new add_ratings --app ./my-app"))
 def schema_new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it does, in small_letters.")],
     *,
@@ -91,16 +99,5 @@ def _own(app: str) -> Path:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands to a group."""
-    app.command(
-        "verify", short_help="Prove that the schema is what its history says.", epilog=example("schema verify")
-    )(schema_verify)
-    app.command("dump", short_help="Print the schema as sorted SQL.", epilog=example("schema dump > schema.sql"))(
-        schema_dump
-    )
-    app.command(
-        "lint", short_help="Look for what a migration had better not do.", epilog=example("schema lint --app ./my-app")
-    )(schema_lint)
-    app.command("new", short_help="Begin a new migration.", epilog=example("schema new add_ratings --app ./my-app"))(
-        schema_new
-    )
+    """Add these commands, and those that move the schema."""
+    app.add_typer(schema_app, name="schema")

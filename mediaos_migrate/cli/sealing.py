@@ -161,14 +161,16 @@ def _new_key(file: Path, old: Path | None) -> str:
     return found
 
 
+for name, act, help_, typed in (
+    ("check", check, "Tell how every secret stands.", ["keys check", "keys check indexers"]),
+    ("seal", seal, "Seal what stands in clear text.", ["keys seal"]),
+    ("rotate", rotate, "Seal everything with a new key.", ["keys rotate --new-key-file /root/new.key"]),
+):
+    keys_app.command(name, short_help=help_, epilog=example(*typed))(act)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for name, act, help_, typed in (
-        ("check", check, "Tell how every secret stands.", ["keys check", "keys check indexers"]),
-        ("seal", seal, "Seal what stands in clear text.", ["keys seal"]),
-        ("rotate", rotate, "Seal everything with a new key.", ["keys rotate --new-key-file /root/new.key"]),
-    ):
-        keys_app.command(name, short_help=help_, epilog=example(*typed))(act)
     app.command(
         short_help="Find plain secrets that were left behind.",
         epilog=example("scrub", "scrub --seal", "scrub --shred --backups"),

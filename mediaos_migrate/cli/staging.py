@@ -16,7 +16,7 @@ from ..show import staged
 from ..site import Site
 from ..stages import Home, Stage
 from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, Yes, example, option
+from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, PolicyOption, Yes, example, option
 
 stage_app = typer.Typer(
     help="Move documents from file believed to table believed, and back.", no_args_is_help=True, rich_markup_mode=None
@@ -29,9 +29,6 @@ Documents = Annotated[
     list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Only these, as `library`. [default: all]")
 ]
 To = Annotated[Stage | None, option("--to", metavar="STAGE", help="The stage to go to. [default: one step]")]
-PolicyOption = Annotated[
-    str, option("--policy", metavar="NAME", help="How long a stage lasts: home, ci, or a TOML file. [default: home]")
-]
 Hold = Annotated[
     bool | None,
     option("--hold/--no-hold", help="From now on keep these documents where they are, or let them go again."),
@@ -261,12 +258,14 @@ _STAGES: list[tuple[str, Callable[..., Said], str, str]] = [
 ]
 
 
+for name, act, help_, typed in _STAGES:
+    stage_app.command(name, short_help=help_, epilog=example(typed))(act)
+mirror_app.command("flush", short_help="Pay every debt now.", epilog=example("mirror flush"))(flush)
+search_app.command("build", short_help="Make the full-text tables.", epilog=example("search build"))(build)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for name, act, help_, typed in _STAGES:
-        stage_app.command(name, short_help=help_, epilog=example(typed))(act)
-    mirror_app.command("flush", short_help="Pay every debt now.", epilog=example("mirror flush"))(flush)
-    search_app.command("build", short_help="Make the full-text tables.", epilog=example("search build"))(build)
     app.command(
         short_help="Settle what differs: say which home is right.", epilog=example("repair library --believe file")
     )(repair)
