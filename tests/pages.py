@@ -20,7 +20,7 @@ from typing import Any, Final
 import typer
 from typer.testing import CliRunner
 
-from mediaos_migrate.cli.main import command_line
+from mediaos_migrate.cli.main import _needed, command_line
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = [
@@ -132,9 +132,8 @@ def _commands(command: Any, path: list[str]) -> Iterator[list[str]]:
 
 def help_of(path: list[str]) -> str:
     """Return the help of a command on a terminal of 80 columns."""
-    return (
-        CliRunner(env={"COLUMNS": "80"}).invoke(command_line(), [*path, "--help"], prog_name="mediaos-migrate").output
-    )
+    app = command_line(_needed(path))
+    return CliRunner(env={"COLUMNS": "80"}).invoke(app, [*path, "--help"], prog_name="mediaos-migrate").output
 
 
 def _rewrite(page: Path) -> None:
