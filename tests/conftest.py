@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +42,11 @@ SHARES: Final = {
 }
 ALL: Final = "MEDIAOS_MIGRATE_ALL_TESTS"
 SMALL: Final = 3000  # tests: fewer were chosen by a person
+
+
+# A key is derived slowly on purpose, and comes out the same each time: once for each salt is enough.
+hashlib.pbkdf2_hmac = lru_cache(hashlib.pbkdf2_hmac)
+hashlib.scrypt = lru_cache(hashlib.scrypt)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
