@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal, Self
 
+from .budget import granted
+
 Side = Literal["left", "right"]
 _OTHER: Final[dict[Side, Side]] = {"left": "right", "right": "left"}
 
@@ -15,8 +17,8 @@ class Spill:
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
-        self._db.execute("PRAGMA cache_size = -8000")  # KB; a private file is never synced, its journal never needed
-        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute(f"PRAGMA cache_size = -{granted().spill // 1024}")
+        self._db.execute("PRAGMA journal_mode = OFF")  # a private file is never synced, its journal never needed
         for side in _OTHER:
             self._db.execute(f'CREATE TABLE "{side}" (n INTEGER PRIMARY KEY, key BLOB UNIQUE, digest BLOB)')
 

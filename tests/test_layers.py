@@ -18,7 +18,7 @@ HOUSE: Final = Path(mediaos_migrate.__file__).parent
 # A folder's name stands for all that is in it.
 LAYERS: Final = [
     "errors crash",
-    "values shapes stages report",
+    "budget values shapes stages report",
     "digest spill",
     "pack codecs",
     "derived fields differences",

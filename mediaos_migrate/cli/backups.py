@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from .. import budget
 from ..backups import Wish
 from ..backups.keeping import Keep
 from ..errors import UsageError
@@ -17,12 +17,11 @@ from ..moves.scheduling import Clock, Every
 from ..show import backups as show
 from ..site import Site
 from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, App, Data, Db, Json, KeyFile, Yes, example, option
+from .options import APP, DATA, App, Data, Db, Json, KeyFile, Yes, example, modest, option
 
 backup_app = typer.Typer(
     help="Copies of files and database that belong together.", no_args_is_help=True, rich_markup_mode=None
 )
-_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A backup's name, or the path of one that lies elsewhere.")]
 Last = Annotated[int, option("--keep-last", metavar="N", min=0, help="Keep the last so many.")]
@@ -169,7 +168,14 @@ def prune(
     """
 
     def act() -> Answer:
-        keep = Keep(keep_last, keep_daily, keep_weekly, keep_monthly, max_age, _bytes(max_size))
+        keep = Keep(
+            keep_last,
+            keep_daily,
+            keep_weekly,
+            keep_monthly,
+            max_age,
+            None if max_size is None else budget.size(max_size),
+        )
         if keep == Keep():
             raise UsageError("Nothing says what to keep.", "Pass --keep-last, --max-age, --max-size or another rule.")
         site = Site.open(data, db, app)
@@ -177,15 +183,6 @@ def prune(
         return Answer(show.pruned(plan, dry_run=dry_run), show.pruned_text(plan, dry_run=dry_run))
 
     return answer("backup prune", json, act)
-
-
-def _bytes(text: str | None) -> int | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)([KMGT]?)B?", text.strip().upper())
-    if not found:
-        raise UsageError(f"`{text}` is no size.", "Give one as 500M or 2G.")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def schedule(
@@ -226,11 +223,11 @@ def schedule(
 
 add = backup_app.command
 add(short_help="Back up files and database.", epilog=example("backup create", "backup create --archive --encrypt"))(
-    create
+    modest(create)
 )
 add("list", short_help="Name all backups.", epilog=example("backup list --json"))(list_)
 add("show", short_help="Tell what a backup holds.", epilog=example("backup show 20261121T031700.000Z-manual"))(show_)
-add(short_help="Prove that backups can be relied on.", epilog=example("backup verify"))(verify)
+add(short_help="Prove that backups can be relied on.", epilog=example("backup verify"))(modest(verify))
 add(
     short_help="Bring files and database back.",
     epilog=example(
@@ -238,7 +235,7 @@ add(
         "backup restore 20261121T031700.000Z-manual --document library",
         "backup restore --resume",
     ),
-)(restore)
+)(modest(restore))
 add(short_help="Remove old backups.", epilog=example("backup prune --keep-daily 7 --keep-monthly 6 --dry-run"))(prune)
 add(short_help="Make backups by the clock.", epilog=example("backup schedule --install"))(schedule)
 

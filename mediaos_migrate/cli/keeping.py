@@ -10,7 +10,7 @@ import typer
 from ..show import kept, looked, payload
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
-from .options import APP, DATA, App, Data, Db, Json, KeyFile, example, option
+from .options import APP, DATA, App, Data, Db, Json, KeyFile, example, modest, option
 
 quarantine_app = typer.Typer(help="Records that could not become rows.", no_args_is_help=True, rich_markup_mode=None)
 evidence_app = typer.Typer(help="Verdicts that were kept.", no_args_is_help=True, rich_markup_mode=None)
@@ -76,6 +76,7 @@ def quarantine_show(
     short_help="Try the records in quarantine again.",
     epilog=example("quarantine requeue", "quarantine requeue library"),
 )
+@modest
 def quarantine_requeue(
     documents: Documents = None,
     *,

@@ -10,7 +10,7 @@ import typer
 from ..show import looked, payload
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
-from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, PolicyOption, Skip, allowed, example
+from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, PolicyOption, Skip, allowed, example, modest
 
 
 def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
@@ -108,7 +108,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         short_help="Look for what could stand in the way of a migration.",
         epilog=example("doctor --data /srv/mediaos/config"),
-    )(doctor)
+    )(modest(doctor))
     app.command(
         short_help="Show one record as the file and as the table have it.",
         epilog=example("show library mgb696g1xq41z8", "show wanted movie 17"),

@@ -30,6 +30,7 @@ from .options import (
     Work,
     allowed,
     example,
+    modest,
     option,
 )
 
@@ -157,12 +158,12 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         short_help="Go the whole way there and back, on a copy.",
         epilog=example("rehearse --data /srv/mediaos/config"),
-    )(rehearse)
+    )(modest(rehearse))
     app.command(
         short_help="Bring the files into the database, and prove it.",
         epilog=example("migrate --data /srv/mediaos/config", "migrate --skip users --salvage"),
-    )(migrate)
+    )(modest(migrate))
     app.command(
         short_help="Write the files again, from the database.",
         epilog=example("export --to /srv/mediaos/exported"),
-    )(export)
+    )(modest(export))

@@ -13,7 +13,7 @@ from ..secrets import STDIN, open_to_others, read_key
 from ..show import keyed
 from ..site import Site
 from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, App, Data, Db, Json, KeyFile, Yes, example, option
+from .options import APP, DATA, App, Data, Db, Json, KeyFile, Yes, example, modest, option
 
 if TYPE_CHECKING:
     from ..moves.keychecking import Found
@@ -162,9 +162,9 @@ def _new_key(file: Path, old: Path | None) -> str:
 
 
 for name, act, help_, typed in (
-    ("check", check, "Tell how every secret stands.", ["keys check", "keys check indexers"]),
-    ("seal", seal, "Seal what stands in clear text.", ["keys seal"]),
-    ("rotate", rotate, "Seal everything with a new key.", ["keys rotate --new-key-file /root/new.key"]),
+    ("check", modest(check), "Tell how every secret stands.", ["keys check", "keys check indexers"]),
+    ("seal", modest(seal), "Seal what stands in clear text.", ["keys seal"]),
+    ("rotate", modest(rotate), "Seal everything with a new key.", ["keys rotate --new-key-file /root/new.key"]),
 ):
     keys_app.command(name, short_help=help_, epilog=example(*typed))(act)
 
@@ -174,5 +174,5 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         short_help="Find plain secrets that were left behind.",
         epilog=example("scrub", "scrub --seal", "scrub --shred --backups"),
-    )(scrub)
+    )(modest(scrub))
     app.add_typer(keys_app, name="keys")

@@ -16,7 +16,7 @@ from ..show import staged
 from ..site import Site
 from ..stages import Home, Stage
 from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, PolicyOption, Yes, example, option
+from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, PolicyOption, Yes, example, modest, option
 
 stage_app = typer.Typer(
     help="Move documents from file believed to table believed, and back.", no_args_is_help=True, rich_markup_mode=None
@@ -253,25 +253,25 @@ _STAGES: list[tuple[str, Callable[..., Said], str, str]] = [
     ("show", show, "Tell the stage of each document.", "stage show"),
     ("why-not", why_not, "Tell what is missing for the next stage.", "stage why-not library --policy ci"),
     ("price", price, "Tell what going back now would lose.", "stage price"),
-    ("advance", advance, "Move documents forward, on evidence.", "stage advance library --policy ci"),
-    ("retreat", retreat, "Move documents back, on a proof.", "stage retreat library --to off"),
+    ("advance", modest(advance), "Move documents forward, on evidence.", "stage advance library --policy ci"),
+    ("retreat", modest(retreat), "Move documents back, on a proof.", "stage retreat library --to off"),
 ]
 
 
 for name, act, help_, typed in _STAGES:
     stage_app.command(name, short_help=help_, epilog=example(typed))(act)
-mirror_app.command("flush", short_help="Pay every debt now.", epilog=example("mirror flush"))(flush)
-search_app.command("build", short_help="Make the full-text tables.", epilog=example("search build"))(build)
+mirror_app.command("flush", short_help="Pay every debt now.", epilog=example("mirror flush"))(modest(flush))
+search_app.command("build", short_help="Make the full-text tables.", epilog=example("search build"))(modest(build))
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command(
         short_help="Settle what differs: say which home is right.", epilog=example("repair library --believe file")
-    )(repair)
+    )(modest(repair))
     app.command(
         short_help="Go back to the files, whatever the stage.", epilog=example("rollback", "rollback library --yes")
-    )(rollback)
+    )(modest(rollback))
     app.add_typer(stage_app, name="stage")
     app.add_typer(mirror_app, name="mirror")
     app.add_typer(search_app, name="search")

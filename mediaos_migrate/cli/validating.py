@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..show import payload, text
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
-from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, example, option
+from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, example, modest, option
 
 
 class Form(StrEnum):
@@ -102,4 +102,4 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         short_help="Compare files and database, record by record.",
         epilog=example("validate", "validate library wanted --json", "validate --quick --format junit"),
-    )(validate)
+    )(modest(validate))

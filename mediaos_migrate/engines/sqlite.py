@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
-from .. import files, scratch
+from .. import budget, files, scratch
 from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
+_FETCHED: Final = 32  # rows at once
 _ASIDE: Final = ("-wal", "-shm", "-journal")
 _WAL_HEADER: Final = 32  # a writer died before its first frame: `readonly_shm` then waits for ever (SQLITE_PROTOCOL)
 # File systems that several machines share; a -wal is unsafe there (names as in /proc/mounts).
@@ -73,7 +74,7 @@ def prepare(connection: Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute(f"PRAGMA cache_size = -{budget.granted().cache // 1024}")
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
@@ -185,6 +186,19 @@ def moment(connection: Connection) -> Iterator[None]:
 def quoted(name: str) -> str:
     """Quote a checked identifier (square brackets: a misspelt "name" would be a string constant)."""
     return f"[{name}]"
+
+
+def pieces(rows: sqlite3.Cursor) -> Iterator[list[Any]]:
+    """Fetch the rows of a question some at a time: as many as may be held at once, judged by one in eight."""
+    allowed, some, heavy = budget.granted(), list[Any](), 0
+    while fetched := rows.fetchmany(_FETCHED):
+        some += fetched
+        heavy += 8 * sum(len(value) for row in fetched[::8] for value in row if isinstance(value, str | bytes))
+        if heavy >= allowed.piece or len(some) + _FETCHED > allowed.records:
+            yield some
+            some, heavy = [], 0
+    if some:
+        yield some
 
 
 def columns_of(connection: Connection, table: str) -> frozenset[str]:

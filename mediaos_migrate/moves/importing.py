@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from .. import crash
+from ..budget import batches
 from ..documents.reader import Rest, part_of
 from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
@@ -23,7 +23,7 @@ from ..shapes import Shape
 from ..site import Site, parts, tables_of
 from ..stores import changes
 from ..stores.file import RECORDS, FileStore
-from ..stores.table import BATCH, TableStore
+from ..stores.table import TableStore
 from ..values import Secret, dumps, locked, reveal
 from .surveyed import Survey
 
@@ -159,7 +159,7 @@ class _Import:
     def _batches(self) -> Iterator[tuple[str, list[Record]]]:
         """Group the records of the file by part, some at a time."""
         stream = self._file.all()
-        while some := list(islice(stream, BATCH)):
+        for some in batches(stream, lambda found: found[1].stop - found[1].start):
             for name in self._tables:
                 if mine := [record for part, record in some if part == name]:
                     yield name, mine

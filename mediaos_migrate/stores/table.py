@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ..documents.writer import LAST
-from ..engines.sqlite import Connection, columns_of, quoted
+from ..engines.sqlite import Connection, columns_of, pieces, quoted
 from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
 from ..pack import Document, Hidden, Part
@@ -17,7 +17,7 @@ from ..secrets import HERE, LOOKS_SEALED, SEALED, SEALED_HERE, Place, Vault, is_
 from ..shapes import Element
 from ..values import dumps, reveal
 
-BATCH: Final = 400
+BATCH: Final = 400  # keys that are asked for at once
 PLACE: Final = "coalesce(position, 4611686018427387904)"  # what a foreign hand added without a place comes last
 _STAMP: Final = "updated_at"
 
@@ -146,7 +146,7 @@ class TableStore:
         rows = self.connection.execute(
             f"{self._select} WHERE {self.scope} AND (?1 = '' OR secret_state LIKE '%\"' || ?1 || '%')", (state,)
         )
-        while batch := rows.fetchmany(BATCH):
+        for batch in pieces(rows):
             for row, mine in self._with_children(batch):
                 key, states = self._key(row), _states(row["secret_state"])
                 for path, found, hidden in secrets_in(self.part, self._mapper.value(row, mine)):
@@ -172,7 +172,7 @@ class TableStore:
 
     def _walk(self, clause: str, values: Sequence[Any] = ()) -> Iterator[Record]:
         rows = self.connection.execute(f"{self._select} {clause}", values)
-        while batch := rows.fetchmany(BATCH):
+        for batch in pieces(rows):
             yield from self._records(batch)
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
