@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from ..report import SILENT, Progress
 from ..room import Room
 from ..site import Site
 from . import preflight
+from .forecasting import Forecast, forecast
 from .migrating import Known, new_bytes, remembered
 from .surveyed import Options, Survey
 from .surveying import survey
@@ -42,6 +44,7 @@ class Diagnosis:
     key: dict[str, Any]
     disk_free: int
     disk_needed: int
+    forecast: Forecast
 
     @property
     def exit_code(self) -> int:
@@ -61,7 +64,9 @@ def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagn
         preflight.check_folder(site, accept=options.accept_data, accepted=known.folders, complete=known.complete)
     except MigrateError as error:
         findings.append(_error(str(site.data), error))
+    started = time.perf_counter()
     surveys = survey(site, options, known.documents, progress=progress)
+    looked = time.perf_counter() - started
     findings += [_error(seen.document.file, seen.error) for seen in surveys if seen.error]
     findings += [
         Finding("warning", a.rule, f"{s.document.file} {' / '.join(a.key)}", *anomalies.meaning(s.document, a.rule))
@@ -77,8 +82,10 @@ def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagn
         Finding("note", "unmapped", name, f"{site.pack.name}'s pack does not know it; it stays where it is.")
         for name in unmapped
     ]
+    progress.step("measure", "this machine")
+    expected = forecast(site, surveys, known, looked)
     tightest = min(disks, key=lambda disk: disk.free - disk.needed)
-    return Diagnosis(findings, surveys, unmapped, key, tightest.free, sum(disk.needed for disk in disks))
+    return Diagnosis(findings, surveys, unmapped, key, tightest.free, sum(disk.needed for disk in disks), expected)
 
 
 def _disk_findings(disks: list[Room]) -> Iterator[Finding]:

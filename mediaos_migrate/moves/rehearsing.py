@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +18,8 @@ from ..migrations import Ladder
 from ..report import SILENT, Progress
 from ..site import Site
 from .exporting import Exported, export_from
-from .migrating import Migration, look, migrate
+from .forecasting import Forecast, forecast, peak_memory, timed
+from .migrating import Migration, look, migrate, remembered
 from .surveyed import Options
 from .validating import meanings
 
@@ -32,11 +31,13 @@ class Rehearsal:
     """What a rehearsal found: the migration on the copy, the files it gave back, the schema's way down and up."""
 
     migration: Migration
+    forecast: Forecast
     exported: list[Exported] = field(default_factory=list)
     believed: frozenset[str] = frozenset()  # documents whose table is believed, and may be ahead of the file
     schema_returns: bool = False
     seconds: float = 0.0
     peak_memory: int = 0  # bytes of this process
+    migrating_memory: int = 0  # the same, up to the end of the migration
     disk_needed: int = 0  # bytes that a migration adds to the disk of the data folder
     disk_free: int = 0
     meanings: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)  # of each document's rules
@@ -46,6 +47,11 @@ class Rehearsal:
         """Files that did not come back byte for byte (salvaged ones cannot)."""
         due = (item for item in self.exported if item.document not in self.believed)
         return [item.file for item in due if item.digest and not item.unchanged and item.state == "present"]
+
+    @property
+    def off(self) -> dict[str, float | int]:
+        """By how much the forecast was off: what the migration of the copy took, less what was foretold."""
+        return self.forecast.off(timed(self.migration), self.migrating_memory, self.disk_needed)
 
     @property
     def exit_code(self) -> int:
@@ -61,15 +67,20 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
     `work` is the folder for the copy (default: the temporary folder). Raises what `migrate` would raise.
     """
     started = time.perf_counter()
-    surveys = look(site, options, Migration(), progress)
+    preflight = Migration()
+    with preflight.timed("look"):
+        surveys = look(site, options, preflight, progress)
     if work and site.data.resolve() in (work.resolve(), *work.resolve().parents):
         raise Refused(f"{work} lies in the data folder, which a rehearsal leaves alone.", "Name another with --work.")
     size = sum(seen.size for seen in surveys) + (site.db.stat().st_size if site.db.exists() else 0)
     room.for_rehearsal(work or Path(tempfile.gettempdir()), size).check("Name a folder on a larger disk with --work.")
     with _workplace(work) as folder:
+        progress.step("measure", "this machine")
+        expected = forecast(site, surveys, remembered(site), preflight.timings["look"])
         progress.step("copy", "the site")
         copy = copy_site(site, folder)
-        result = Rehearsal(migrate(copy, options, progress))
+        result = Rehearsal(migrate(copy, options, progress), expected)
+        result.migrating_memory = peak_memory()
         result.disk_needed = sum(path.stat().st_size for path in copy.data.rglob("*") if path.is_file())
         result.disk_needed -= sum(
             copy.file(d).stat().st_size for d in site.pack.documents.values() if copy.file(d).is_file()
@@ -85,8 +96,7 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
     result.migration.unmapped = site.unmapped()
     result.seconds = time.perf_counter() - started
     result.disk_free = shutil.disk_usage(site.data).free
-    unit = 1 if sys.platform == "darwin" else 1024
-    result.peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    result.peak_memory = peak_memory()
     return result
 
 

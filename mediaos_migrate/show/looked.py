@@ -11,6 +11,7 @@ from .words import Lines, many, size, some, table, unmapped
 
 if TYPE_CHECKING:
     from ..moves.doctor import Diagnosis, Finding
+    from ..moves.forecasting import Forecast
     from ..moves.showing import Held, Shown
     from ..moves.status import Status
 
@@ -52,7 +53,24 @@ def diagnosis(result: Diagnosis) -> Lines:
     yield ""
     yield f"{', '.join(counts)}."
     yield f"A migration needs about {size(result.disk_needed)} of disk; {size(result.disk_free)} are free."
+    yield from _forecast(result.forecast)
     yield "A migration would be refused." if result.exit_code else "A migration can be run."
+
+
+def _forecast(said: Forecast) -> Lines:
+    """Say what a migration will take, and what comes after it."""
+    disk = said.disk
+    yield (
+        f"Forecast, measured on this machine: {said.seconds:.1f} s and {size(said.memory)} of memory. On the disk "
+        f"{size(disk.database)} of database and {size(disk.backup)} of backup stay; its log takes up to "
+        f"{size(disk.log)} meanwhile."
+    )
+    often = (
+        "how often is not known yet"
+        if said.mirror_per_day is None or said.writes_per_day is None
+        else f"at the {said.writes_per_day:,.0f} changes a day seen so far at most {size(said.mirror_per_day)} a day"
+    )
+    yield f"Once the table is believed, the largest file is rewritten with {size(disk.mirror)}; {often}."
 
 
 def _place(finding: Finding, files: set[str]) -> tuple[str, str]:

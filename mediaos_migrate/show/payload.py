@@ -125,6 +125,8 @@ def rehearsed(result: Rehearsal) -> Payload:
         "seconds": round(result.seconds, 3),
         "peak_memory": result.peak_memory,
         "disk": {"needed": result.disk_needed, "free": result.disk_free},
+        "forecast": result.forecast.told(),
+        "forecast_off": result.off,
     }
 
 
@@ -180,6 +182,7 @@ def diagnosis(result: Diagnosis) -> Payload:
         "unmapped": result.unmapped,
         "key": result.key,
         "disk": {"needed": result.disk_needed, "free": result.disk_free},
+        "forecast": result.forecast.told(),
     }
 
 

@@ -10,6 +10,7 @@ from ..errors import MigrateError
 from ..moves.validating import Validation
 from . import html
 from .html import bar, document, e, footer, not_checked, page, parts
+from .text import forecast_held
 from .words import Lines, size
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _measured(result: Rehearsal) -> ET.Element:
         "Whole rehearsal": f"{result.seconds:.1f} s",
         **{f"Step: {step}": f"{seconds:.1f} s" for step, seconds in result.migration.timings.items()},
         "Memory at its peak": size(result.peak_memory),
+        "Forecast": forecast_held(result),
         "Disk that a migration adds": f"{size(result.disk_needed)} of {size(result.disk_free)} free",
     }
     rows = (e("tr", e("th", name, scope="row"), e("td", fact)) for name, fact in facts.items())

@@ -170,8 +170,19 @@ def rehearsed(result: Rehearsal) -> Lines:
         f"It took {result.seconds:.1f} s and {size(result.peak_memory)} of memory; a migration adds "
         f"{size(result.disk_needed)} to the disk, which has {size(result.disk_free)} free."
     )
+    yield forecast_held(result)
     ready = "ready to migrate" if result.exit_code == 0 else "do not migrate yet"
     yield f"Verdict: {ready}. This was a copy; nothing of yours was changed."
+
+
+def forecast_held(result: Rehearsal) -> str:
+    """Say what was foretold, and what came."""
+    said, off = result.forecast, result.off
+    return (
+        f"The migration was foretold to take {said.seconds:.1f} s, {size(said.memory)} of memory and "
+        f"{size(said.disk.stays)} of disk; it took {said.seconds + off['seconds']:.1f} s, "
+        f"{size(result.migrating_memory)} and {size(result.disk_needed)}."
+    )
 
 
 def validated(result: Validation) -> Lines:
