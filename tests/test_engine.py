@@ -1,5 +1,6 @@
 """SQLite as we use it: opened for writing in one way, and looked at without leaving a trace."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -13,8 +14,13 @@ import pytest
 from conftest import FIXTURES, KEY, clean_environment
 from inside import command
 
+from mediaos_migrate import Site
+from mediaos_migrate.budget import LEAST, Budget, granting
 from mediaos_migrate.engines import sqlite
 from mediaos_migrate.errors import CouldNotCheck, MigrateError, NotOurs
+from mediaos_migrate.moves import migrating
+from mediaos_migrate.moves.surveyed import Options
+from mediaos_migrate.report import Progress
 
 # ── a site in every state that a database can be left in ──
 
@@ -365,7 +371,100 @@ def test_a_database_on_a_network_is_opened_without_a_log(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite, "network_file_system", lambda path: "nfs4")
     with closing(sqlite.open_database(tmp_path / "new.db")) as connection:
         found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
-    assert found == ["delete", 3]
+    assert found == ["truncate", 3]
+
+
+def test_an_empty_journal_on_a_network_is_nothing_to_mend(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "network_file_system", lambda path: "nfs4")
+    with closing(sqlite.open_database(tmp_path / "new.db")) as connection:
+        connection.execute("CREATE TABLE a (x)")
+    assert (tmp_path / "new.db-journal").stat().st_size == 0
+    monkeypatch.setattr(sqlite.shutil, "copyfile", None)
+    with sqlite.looking(tmp_path / "new.db") as connection:
+        assert sqlite.tables(connection) == ["a"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.db", "new.db-journal"]
+
+
+def test_a_database_that_is_written_while_its_journal_is_copied_could_not_be_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "network_file_system", lambda path: "nfs4")
+    with closing(sqlite.open_database(tmp_path / "new.db")) as connection:
+        connection.execute("CREATE TABLE a (x)")
+        connection.execute("PRAGMA cache_size = 10")
+        connection.execute("BEGIN IMMEDIATE")
+        copy = shutil.copyfile
+
+        def meanwhile(source, target):
+            connection.executemany("INSERT INTO a VALUES (?)", [(bytes(1000),)] * 100)  # spills over into the file
+            return copy(source, target)
+
+        connection.execute("INSERT INTO a VALUES (1)")
+        monkeypatch.setattr(sqlite.shutil, "copyfile", meanwhile)
+        with pytest.raises(CouldNotCheck, match="changed while it was looked at"), sqlite.looking(tmp_path / "new.db"):
+            pass
+        connection.execute("ROLLBACK")
+
+
+# ── the log ──
+
+
+def size_of_log(folder):
+    return (folder / "new.db-wal").stat().st_size
+
+
+def test_a_log_that_grew_while_somebody_looked_gives_its_room_back(opened, tmp_path):
+    opened.execute("CREATE TABLE a (x)")
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM a").fetchall()
+        for _ in range(30):
+            opened.execute("INSERT INTO a VALUES (zeroblob(400000))")
+        assert size_of_log(tmp_path) > sqlite.LOG
+    for _ in range(3):
+        opened.execute("INSERT INTO a VALUES (1)")
+    assert size_of_log(tmp_path) <= sqlite.LOG
+
+
+def test_a_log_is_checkpointed_while_much_is_written(opened, tmp_path):
+    opened.execute("CREATE TABLE a (x)")
+    sizes = []
+    for _ in range(100):
+        opened.execute("INSERT INTO a VALUES (zeroblob(400000))")
+        sizes.append(size_of_log(tmp_path))
+    assert max(sizes) < sqlite.LOG < (tmp_path / "new.db").stat().st_size
+
+
+def test_the_log_of_an_import_is_no_larger_than_what_it_brings_in(tmp_path):
+    folder, sizes = tmp_path / "config", []
+    folder.mkdir()
+    items = [{"id": f"f{n}", "kind": "movie", "title": f"Film {n}", "overview": "x" * 4000} for n in range(4000)]
+    (folder / "library.json").write_text(json.dumps({"items": items}))
+
+    class Watching(Progress):
+        def at(self, done, total):
+            log = sqlite.wal_of(folder / "mediaos.db")
+            sizes.append(log.stat().st_size if log.exists() else 0)
+
+    site = Site.open(folder)
+    with granting(Budget(LEAST)):
+        migrating.migrate(site, Options(), Watching())
+    assert sqlite.LOG < max(sizes) <= 1.1 * site.db.stat().st_size
+    assert sizes[-1] <= sqlite.LOG, "and the validation after it finds it small again"
+
+
+def test_nobody_is_made_to_wait_for_a_vacuum(site_folder, monkeypatch, tmp_path):
+    heard = []
+    connect = sqlite3.connect
+
+    def listening(*words, **named):
+        connection = connect(*words, **named)
+        connection.set_trace_callback(heard.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", listening)
+    for words in (["migrate"], ["validate", "--record"], ["export", "--to", tmp_path / "out"], ["rollback", "--yes"]):
+        assert command(*words, "--data", site_folder).code == 0
+    assert len(heard) > 100
+    assert [sql for sql in heard if "VACUUM" in sql.upper()] == []
 
 
 def test_a_journal_that_cannot_be_set_is_an_error(tmp_path, monkeypatch):

@@ -16,6 +16,8 @@ from .. import budget, files, scratch
 from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
+LOG: Final = 8 * 10**6  # bytes of a log that stay on the disk between two transactions, at most
+_FULL, _EXTRA = 2, 3  # how SQLite numbers them
 _FETCHED: Final = 32  # rows at once
 _ASIDE: Final = ("-wal", "-shm", "-journal")
 _WAL_HEADER: Final = 32  # a writer died before its first frame: `readonly_shm` then waits for ever (SQLITE_PROTOCOL)
@@ -80,11 +82,15 @@ def prepare(connection: Connection) -> None:
 
 def _set_journal(connection: Connection, *, on_network: bool) -> None:
     """Choose the journal that keeps every acknowledged commit through a power cut."""
-    mode, sync = ("delete", "EXTRA") if on_network else ("wal", "FULL")
+    mode, sync = ("truncate", _EXTRA) if on_network else ("wal", _FULL)
     answer = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
     if answer not in (mode, "memory"):
         raise sqlite3.OperationalError(f"journal mode {answer} instead of {mode}")
     connection.execute(f"PRAGMA synchronous = {sync}")
+    if connection.execute("PRAGMA synchronous").fetchone()[0] != sync:
+        raise sqlite3.OperationalError(f"synchronous is not {sync}")
+    # A log that grew while somebody looked, or while a large document went over, gives its room back afterwards.
+    connection.execute(f"PRAGMA journal_size_limit = {LOG}")
 
 
 @contextmanager
@@ -92,9 +98,9 @@ def looking(path: Path) -> Iterator[Connection]:
     """Lend out a connection that leaves every byte of the database and its folder as it was."""
     _check_file(path)
     with ExitStack() as held:
+        before = _stamp(path)
         found, frozen = _look(path, held)
         with closing(found) as connection:
-            before = _stamp(path)
             try:
                 prepare(connection)
                 connection.execute("PRAGMA query_only = ON")
@@ -110,7 +116,7 @@ def _look(path: Path, held: ExitStack) -> tuple[Connection, bool]:
     journal, wal, shm = (path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm"))
     if wal.exists() and shm.exists() and _size(wal) != _WAL_HEADER:
         return _connect(path, "mode=ro&readonly_shm=1"), False
-    if wal.exists() or journal.exists():
+    if wal.exists() or _size(journal):
         # An interrupted write: SQLite would mend it on opening, so it is mended in a copy.
         copied = held.enter_context(scratch.folder("look")) / path.name
         for suffix in ("", *_ASIDE):
@@ -131,9 +137,11 @@ def _connect(path: Path, query: str) -> Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
+def _stamp(path: Path) -> tuple[int, int] | None:
+    with suppress(FileNotFoundError):
+        status = path.stat()
+        return status.st_mtime_ns, status.st_size
+    return None
 
 
 def _not_a_database(path: Path, error: sqlite3.DatabaseError) -> MigrateError:
