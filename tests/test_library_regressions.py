@@ -14,6 +14,8 @@ from inside import command
 
 from mediaos_migrate import MigrateError, Site
 from mediaos_migrate.errors import NeedsPerson
+from mediaos_migrate.journal import Journal
+from mediaos_migrate.library import aside
 from mediaos_migrate.moves import mirroring
 from mediaos_migrate.stages import Stage
 
@@ -156,3 +158,62 @@ def test_a_kill_after_the_fence_and_before_the_step_is_mended(templates, tmp_pat
     assert command("validate", "library", "--data", folder).code == 0
     assert command(*words).code == 0
     assert (folder / "library.json").is_dir()
+
+
+# ── a large file is written by another process ──
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Let every file count as large, and the site itself write none."""
+    monkeypatch.setattr(aside, "LARGE", 0)
+
+
+def unreachable(*_):
+    raise AssertionError("written by this process")
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_file_follows_its_table_in_another_process(templates, tmp_path, monkeypatch):
+    folder = at(templates, Stage.LIVE, tmp_path / "data")
+    with Site.open(folder) as site:
+        site.repository("library").update("f01", {"title": "Changed"})
+        with monkeypatch.context() as patched:
+            patched.setattr(Site, "flush", unreachable)
+            site.follow()
+        assert json.loads((folder / "library.json").read_bytes())["items"][1]["title"] == "Changed"
+        assert not Journal(site.connection()).debts()
+
+
+@pytest.mark.usefixtures("large")
+def test_the_other_process_has_the_site_s_key(tmp_path, monkeypatch):
+    folder, key_file = tmp_path / "data", tmp_path / "key"
+    folder.mkdir()
+    key_file.write_text(KEY, encoding="utf-8")
+    (folder / "downloaders.json").write_text('{"deluge": {"enabled": true, "password": "geheim"}}', encoding="utf-8")
+    words = ["--data", folder, "--key-file", key_file]
+    assert command("migrate", *words).code == 0
+    ways = ["--to", "live", "--policy", "ci", "--host-reads-database"]
+    assert command("stage", "advance", "downloaders", *ways, *words).code == 0
+    with Site.open(folder, key_file=key_file) as site:
+        site.repository("downloaders").update("deluge", {"enabled": False})
+        with monkeypatch.context() as patched:
+            patched.setattr(Site, "flush", unreachable)
+            site.follow()
+        written = json.loads((folder / "downloaders.json").read_bytes())["deluge"]
+        assert (written["enabled"], site.repository("downloaders").get("deluge")) == (False, written)
+
+
+@pytest.mark.parametrize("program", ["", "/usr/sbin/uwsgi", "/nowhere/python3", "python-that-fails"])
+@pytest.mark.usefixtures("large")
+def test_where_no_other_process_can_be_the_site_writes_by_itself(templates, tmp_path, monkeypatch, program):
+    folder = at(templates, Stage.LIVE, tmp_path / "data")
+    if program == "python-that-fails":
+        program = str(tmp_path / program)
+        Path(program).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        Path(program).chmod(0o700)
+    monkeypatch.setattr(sys, "executable", program)
+    with Site.open(folder) as site:
+        site.repository("library").update("f01", {"title": "Changed"})
+        site.follow()
+        assert json.loads((folder / "library.json").read_bytes())["items"][1]["title"] == "Changed"

@@ -49,5 +49,9 @@ class Host(site.Site, ABC):
         """Write every file that is behind its table."""
 
     @abstractmethod
+    def follow(self) -> None:
+        """Do the same in the background."""
+
+    @abstractmethod
     def failed(self, error: Exception) -> None:
         """Hear that the second home could not be written."""

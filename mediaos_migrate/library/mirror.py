@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from .host import Host
@@ -42,8 +43,8 @@ class Mirror:
 
     def _run(self) -> None:
         while self._wait():
-            self._flush()
-        self._flush()
+            self._try(self._site.follow)
+        self._try(self._site.flush)  # nobody is left who could be kept waiting
 
     def _wait(self) -> bool:
         """Wait until a rewrite is due; False when it is time to end."""
@@ -59,10 +60,10 @@ class Mirror:
             self._waiting = 0
             return not self._stopped
 
-    def _flush(self) -> None:
+    def _try(self, write: Callable[[], object]) -> None:
         self._failed = False
         try:
-            self._site.flush()
+            write()
         except Exception as error:  # noqa: BLE001  the debt stays, and nobody is there to hear it
             self._failed = True  # and it is tried again
             self._site.failed(error)
