@@ -1,4 +1,4 @@
-"""Named steps at which the tests kill a run, to prove that the next one completes it."""
+"""Named steps at which tests and drills kill a run, to prove that the next one completes it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import signal
 import sys
 from typing import Final
 
-_WANTED: Final = os.environ.get("MEDIAOS_MIGRATE_CRASH_AT", "")  # NAME or NAME:NTH; "?" lists the steps
+VARIABLE: Final = "MEDIAOS_MIGRATE_CRASH_AT"
+_WANTED: Final = os.environ.get(VARIABLE, "")  # NAME or NAME:NTH; "?" lists the steps
 _passed: dict[str, int] = {}
 
 
 def point(name: str) -> None:
-    """Name a step of a run; costs one comparison unless a test asks to die here."""
+    """Name a step of a run; costs one comparison unless somebody asks to die here."""
     if not _WANTED:
         return
     _passed[name] = _passed.get(name, 0) + 1

@@ -14,6 +14,7 @@ from .site import Site
 BACKUP: Final = 1  # what a migration writes, in sizes of the files: the copies …
 DATABASE: Final = 2  # … and the database with its journal
 REHEARSAL: Final = 1 + BACKUP + DATABASE + 1  # a site, what a migration makes of it, and the export
+DRILL: Final = 20  # a site with its backups, and two copies of it at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ def for_backup(folder: Path, size: int) -> Room:
 def for_rehearsal(folder: Path, size: int) -> Room:
     """Say what a rehearsal on files of this size needs in a folder."""
     return _by_disk([(_existing(folder), REHEARSAL * size)])[0]
+
+
+def for_drill(folder: Path, size: int) -> Room:
+    """Say what a drill on files of this size needs in a folder."""
+    return _by_disk([(_existing(folder), DRILL * size)])[0]
 
 
 def _by_disk(wanted: Iterable[tuple[Path, int]]) -> list[Room]:

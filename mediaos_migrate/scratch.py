@@ -12,6 +12,7 @@ from typing import Final
 
 PREFIX: Final = "mediaos-migrate-"
 LOCK: Final = ".lock"
+_held: Final[dict[Path, int]] = {}
 
 
 @contextmanager
@@ -26,10 +27,17 @@ def folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-", dir=place))
     with (made / LOCK).open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        _held[made] = lock.fileno()
         try:
             yield made
         finally:
+            del _held[made]
             shutil.rmtree(made, ignore_errors=True)
+
+
+def holder(made: Path) -> int:
+    """Return the descriptor that keeps a folder from being swept, for processes that work there and may outlive us."""
+    return _held[made]
 
 
 def _sweep(parent: Path) -> None:

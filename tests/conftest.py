@@ -28,6 +28,7 @@ SHARES: Final = {
     "test_backups": 0.3,
     "test_complete": 0.5,
     "test_crash_writes": 0.3,
+    "test_drill_sites": 0.2,
     "test_example": 0.4,
     "test_fault_matrix": 0.4,
     "test_keys": 0.3,

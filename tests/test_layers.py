@@ -34,7 +34,7 @@ LAYERS: Final = [
     "backups",
     "moves",
     "library",
-    "aio",
+    "aio drill",
     "show",
     "cli",
 ]
@@ -48,6 +48,10 @@ WRITING: Final = {
     ("scratch", "_sweep"): "the same lock, tried",
     ("engines.sqlite", "_look"): "an interrupted write is mended in a copy, in a temporary folder",
     ("cli.main", "_print"): "what nobody reads any more goes to the null device",
+    ("cli.forked", "_prepare"): "what a command says in a drill, in scratch",
+    ("drill.disasters", "edit"): "as an app writes that knows nothing of us, on a copy in scratch",
+    ("drill.disasters", "torn_file"): "as an app that dies while it writes, on a copy in scratch",
+    ("drill.play", "Play.aside"): "the copy itself",
 }
 
 

@@ -37,6 +37,7 @@ BACKUP: Final = "config/.mediaos-migrate/backups/a"  # the one that the migratio
 # How each command is called where all is well.
 CALLS: Final = {
     "rehearse": ["rehearse"],
+    "drill": ["drill", "--quick"],
     "migrate": ["migrate"],
     "validate": ["validate"],
     "export": ["export", "--to", "exported"],
@@ -158,7 +159,7 @@ def test_every_command_is_tried_here() -> None:
     assert sorted(CALLS) == sorted(leaves)
 
 
-@pytest.mark.parametrize("command", CALLS)
+@pytest.mark.parametrize("command", sorted(CALLS.keys() - {"drill"}))  # too long for one more: see test_drill
 def test_success_fits_the_schema(command: str, run: Run, folder: Path) -> None:
     value = told(run(*CALLS[command], "--json", key=KEY))
     assert (value["command"], value["exit_code"], value["error"]) == (command, 0, None)

@@ -26,6 +26,7 @@ HOMES: Final = {
     "keeping": ("quarantine", "evidence"),
     "backups": ("backup",),
     "sealing": ("scrub", "keys"),
+    "drilling": ("drill",),
     "proving": ("schema",),
 }
 SCHEMA: Final = Path(__file__).parents[1] / "show" / "output.schema.json"

@@ -106,10 +106,10 @@ AcceptData = Annotated[
 ]
 Work = Annotated[
     Path | None,
-    option("--work", metavar="DIR", help="Where the copy of a rehearsal is made. [default: the temporary folder]"),
+    option("--work", metavar="DIR", help="Where the copy is made. [default: the temporary folder]"),
 ]
 Report = Annotated[
-    Path | None, option("--report", metavar="FILE", help="Also write what a rehearsal found, as a page for a browser.")
+    Path | None, option("--report", metavar="FILE", help="Also write what was found, as a page for a browser.")
 ]
 PolicyOption = Annotated[
     str, option("--policy", metavar="NAME", help="How long a stage lasts: home, ci, or a TOML file. [default: home]")

@@ -74,7 +74,7 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
         raise Refused(f"{work} lies in the data folder, which a rehearsal leaves alone.", "Name another with --work.")
     size = sum(seen.size for seen in surveys) + (site.db.stat().st_size if site.db.exists() else 0)
     room.for_rehearsal(work or Path(tempfile.gettempdir()), size).check("Name a folder on a larger disk with --work.")
-    with _workplace(work) as folder:
+    with workplace(PURPOSE, work) as folder:
         progress.step("measure", "this machine")
         expected = forecast(site, surveys, remembered(site), preflight.timings["look"])
         progress.step("copy", "the site")
@@ -130,11 +130,11 @@ def _down_and_up(site: Site, connection: sqlite.Connection) -> bool:
 
 
 @contextmanager
-def _workplace(work: Path | None) -> Iterator[Path]:
-    """Lend out a folder that is removed afterwards; by the next rehearsal if this one is killed."""
+def workplace(purpose: str, work: Path | None) -> Iterator[Path]:
+    """Lend out a folder that is removed afterwards; by the next run if this one is killed."""
     with ExitStack() as held:
         try:
-            place = held.enter_context(scratch.folder(PURPOSE, work))
+            place = held.enter_context(scratch.folder(purpose, work))
         except OSError as error:
             where = work or "The temporary folder"
             raise Refused(f"{where} cannot be used: {error.strerror}.", "Name another folder with --work.") from None
