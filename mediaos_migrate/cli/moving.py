@@ -147,7 +147,8 @@ def export(
     from ..moves import exporting
 
     def act() -> Answer:
-        result = exporting.export(Site.open(data, db, app, key_file), to)
+        with narrator(json) as progress:
+            result = exporting.export(Site.open(data, db, app, key_file), to, progress)
         return Answer(payload.exported(result), text.exported(result, to))
 
     return answer("export", json, act)

@@ -184,8 +184,8 @@ def flush(*, data: Data = DATA, db: Db = None, app: App = APP, key_file: KeyFile
     def act() -> Answer:
         site = Site.open(data, db, app, key_file)
         _must_exist(site.db)
-        with site.locked(wait=10), site.writing() as connection:
-            result = mirroring.flush(site, connection)
+        with narrator(json) as progress, site.locked(wait=10), site.writing() as connection:
+            result = mirroring.flush(site, connection, progress)
         return Answer(staged.mirrored(result), staged.flushed(result))
 
     return answer("mirror flush", json, act)

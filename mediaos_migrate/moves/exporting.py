@@ -19,6 +19,7 @@ from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger, Quarantined
 from ..mapping import Mapper, NoKey
 from ..pack import Document
 from ..record import Record
+from ..report import EVERY, SILENT, Progress
 from ..secrets import PLAIN, held
 from ..shapes import Element, Piece, Shape, pointer, together
 from ..site import STATE_FOLDER, Site
@@ -41,21 +42,21 @@ class Exported:
     unchanged: bool = False  # equal to the file that was last imported, byte for byte
 
 
-def export(site: Site, to: Path) -> list[Exported]:
+def export(site: Site, to: Path, progress: Progress = SILENT) -> list[Exported]:
     """Write all files that are present into a folder, from the database.
 
     Raises NeedsKey when values were sealed by us and the key does not open them, Refused when the folder
     is the app's own.
     """
     with site.looking() as connection:
-        return export_from(site, connection, to)
+        return export_from(site, connection, to, progress)
 
 
-def export_from(site: Site, connection: Connection, to: Path) -> list[Exported]:
+def export_from(site: Site, connection: Connection, to: Path, progress: Progress = SILENT) -> list[Exported]:
     """Write the files into a folder from an open database."""
     if to.resolve() == site.data.resolve() or STATE_FOLDER in to.resolve().parts or (to / STATE_FOLDER).exists():
         raise Refused(f"{to} is a data folder of the app, or ours.", "Name another folder with --to.")
-    exports = [Export(site, connection, document) for document in site.pack.ordered()]
+    exports = [Export(site, connection, document, progress) for document in site.pack.ordered()]
     if stale := [item.file for item in exports if item.absent and (to / item.file).exists()]:
         raise Refused(f"{to} holds {', '.join(stale)}, which the database does not.", "Name an empty folder with --to.")
     for item in exports:
@@ -67,8 +68,8 @@ def export_from(site: Site, connection: Connection, to: Path) -> list[Exported]:
 class Export:
     """The way of one document from its tables to a file."""
 
-    def __init__(self, site: Site, connection: Connection, document: Document) -> None:
-        self._site, self._document = site, document
+    def __init__(self, site: Site, connection: Connection, document: Document, progress: Progress = SILENT) -> None:
+        self._site, self._document, self._progress = site, document, progress
         self._ledger = Ledger(connection)
         self._entry = self._ledger.document(document.name) or Entry(document.name, document.file, SKIPPED)
         self._stores = site.stores(connection, document) if self._entry.state in (PRESENT, DAMAGED) else {}
@@ -117,6 +118,7 @@ class Export:
         document, entry = self._document, self._entry
         if not self._stores:
             return Exported(document.name, document.file, entry.state)
+        self._progress.step("export", document.file)
         if document.shape is Shape.ONE and not any(True for _ in self._merged(RECORDS)):
             return Exported(document.name, document.file, GONE)
         target = to / document.file
@@ -173,7 +175,7 @@ class Export:
         return Content(self._entries, before, after, contained)
 
     def _entries(self) -> Iterator[Want]:
-        records = self._merged(RECORDS)
+        records = self._told(self._merged(RECORDS))
         if self._document.shape is Shape.LISTS:
             yield from self._lists(records)
             return
@@ -185,6 +187,13 @@ class Export:
                 record.element.name,
                 reveal(record.value),
             )
+
+    def _told(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Say now and then how many of the records are written."""
+        for number, record in enumerate(records):
+            if number % EVERY == 0:
+                self._progress.at(number, self._entry.count or 0)
+            yield record
 
     def _lists(self, records: Iterable[Record]) -> Iterator[Want]:
         """Gather the elements of a map of lists, and put its empty lists where they were."""

@@ -14,6 +14,7 @@ from ..errors import Damaged, FileChanged, NeedsPerson, NotSettled, Suspect
 from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
 from ..pack import Document
+from ..report import SILENT, Progress
 from ..site import Site
 from ..stages import Stage
 from ..stores.file import Envelope
@@ -279,7 +280,7 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
     return Mirrored(document.name, paid, intent.after)
 
 
-def flush(site: Site, connection: Connection) -> list[Mirrored]:
+def flush(site: Site, connection: Connection, progress: Progress = SILENT) -> list[Mirrored]:
     """Pay all debts now: finish what was open, and write every file whose table is believed and ahead."""
     complete_units(site, connection)
     ledger = Ledger(connection)
@@ -287,6 +288,7 @@ def flush(site: Site, connection: Connection) -> list[Mirrored]:
     for document in site.pack.documents.values():
         stage = ledger.stage(document.name)
         if stage.mirrors:
+            progress.step("mirror", document.file)
             told.append(mirror(site, connection, document))
         elif document.name in Journal(connection).intents():
             with site.holding(document.name):

@@ -86,10 +86,9 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
             copy.file(d).stat().st_size for d in site.pack.documents.values() if copy.file(d).is_file()
         )
         with copy.writing() as connection:
-            progress.step("export", "and compare")
             stages = Ledger(connection).stages().items()
             result.believed = frozenset(name for name, stage in stages if stage.believes_table)
-            result.exported = export_from(copy, connection, folder / "exported")
+            result.exported = export_from(copy, connection, folder / "exported", progress)
             progress.step("take the schema down and up")
             result.schema_returns = _down_and_up(copy, connection)
     result.meanings = meanings(site, result.migration.documents)

@@ -14,7 +14,13 @@ from .. import report
 SAFE: Final = "safe to interrupt"
 _EVERY: Final = 5.0  # seconds between two lines about one step
 # Steps that come once per document; elsewhere than on a terminal, one line stands for all of them.
-_EACH: Final = {"look": "look at every file", "import": "import every document", "validate": "compare every document"}
+_EACH: Final = {
+    "look": "look at every file",
+    "import": "import every document",
+    "validate": "compare every document",
+    "export": "write every file",
+    "mirror": "write every file that is behind",
+}
 
 
 class Narrator(report.Progress):
