@@ -115,6 +115,17 @@ def test_the_limit_would_tell(here: Path, limit: int) -> None:
     assert "MemoryError" in told.stderr
 
 
+def test_a_record_that_is_too_large_for_the_system_is_told_so_and_nothing_is_half_done(
+    tmp_path: Path, limit: int
+) -> None:
+    (tmp_path / "config").mkdir()
+    films(tmp_path / "config" / "library.json", 1, 12 * MB)
+    told = limited([COMMAND, "migrate", "--json"], tmp_path, limit)
+    error = json.loads(told.stdout)["error"]
+    assert (told.returncode, error["type"], "Traceback" in told.stderr) == (1, "NoMemory", False)
+    assert command("migrate", "--data", tmp_path / "config").code == 0
+
+
 # ── what is granted ──
 
 

@@ -333,6 +333,7 @@ def test_pending_migrations_fit_the_schema(run: Run, folder: Path) -> None:
     ("error", "kind", "code"),
     [
         (KeyboardInterrupt(), "Interrupted", 130),
+        (MemoryError(), "NoMemory", 1),
         (sqlite3.OperationalError("database or disk is full"), "MigrateError", 1),
         (PermissionError(13, "Permission denied"), "MigrateError", 1),
         (errors.NeedsPerson("Two truths.", "Choose."), "NeedsPerson", 7),

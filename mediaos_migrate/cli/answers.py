@@ -31,6 +31,17 @@ class Interrupted(MigrateError):
         super().__init__("Interrupted.", "Nothing is half done; run the command again to complete it.")
 
 
+class NoMemory(MigrateError):
+    """The system gave no more memory."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The system gave no more memory; the step was undone.",
+            "Stop other programs or allow this one more, and run the command again; one huge record takes its size "
+            "eight times.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a command found, in both forms, and how it ends."""
@@ -78,6 +89,8 @@ def _answer(command: str, as_json: bool, act: Callable[[], Answer]) -> Said:  # 
         return failure(command, as_json, failed(error))
     except MigrateError as error:
         return failure(command, as_json, error)
+    except MemoryError:
+        return failure(command, as_json, NoMemory())
     except Exception as error:  # our own mistake, and still no traceback: it might show what it must not
         if os.environ.get(DEBUG):
             raise
