@@ -64,9 +64,14 @@ class Inspector:
             for column in part.columns.values()
             if column.member not in (KEY, VALUE, DOCUMENT) and column.codec != "json"
         ]
-        self.kept: list[Anomaly] = []
-        self.count = 0
+        self.kept: list[Anomaly] = []  # of each rule the first ones, so that none hides another
+        self._counts: dict[str, int] = {}
         self.references: dict[str, int] = {}  # documents referred to in vain, by what looks like an id of theirs
+
+    @property
+    def count(self) -> int:
+        """How many anomalies were found."""
+        return sum(self._counts.values())
 
     def first(self, record: Record) -> None:
         """Check a record by itself, and remember what may turn out to be twice."""
@@ -154,9 +159,9 @@ class Inspector:
                 self._add("unopened-secret", record, place)
 
     def _add(self, code: str, record: Record, detail: str = "") -> None:
-        self.count += 1
-        if len(self.kept) < CAP:
-            self.kept.append(Anomaly(code, record.key or record.identity, detail))
+        self._counts[code] = self._counts.get(code, 0) + 1
+        if self._counts[code] <= CAP:
+            self.kept.append(Anomaly(code, record.key or record.identity, detail, record.start))
 
 
 def folded(rule: Rule, value: dict[str, Any]) -> str | None:

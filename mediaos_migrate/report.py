@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
-CAP: Final = 200  # discrepancies and anomalies kept with their key; all are counted
+CAP: Final = 200  # discrepancies of a table, and anomalies of a rule, kept with their key; all are counted
 EVERY: Final = 4096  # records between two words about the progress
 LISTED: Final = 1_000  # quarantined records that are listed at once
 
@@ -66,11 +66,16 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A record that breaks one of the app's own rules; it is kept all the same."""
+    """A record that breaks one of the app's own rules; it is kept all the same.
+
+    `offset` is where the record begins in the file (bytes).
+    """
 
     rule: str
     key: Key
     detail: str = ""
+    offset: int | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

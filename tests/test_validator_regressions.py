@@ -14,6 +14,7 @@ from inside import command
 
 from mediaos_migrate.differences import differences
 from mediaos_migrate.moves import looks
+from mediaos_migrate.report import CAP
 from mediaos_migrate.values import canonical
 
 leaves = st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from(["", "a", "__v"])
@@ -111,3 +112,31 @@ def test_the_plan_of_a_repair_names_the_keys_and_the_way(data):
         connection.execute("DELETE FROM library_items WHERE id = 'f03'")
     told = command("repair", "--believe", "table", "--yes", "--data", data)
     assert "1 record out of the file: f03" in told.out
+
+
+@pytest.fixture
+def breaking(tmp_path) -> Path:
+    """A library whose first rule is broken more often than anomalies of a rule are kept."""
+    items = [{"id": f"m{n:03d}", "kind": "movie", "title": f"Film {n}", "year": "?"} for n in range(CAP + 5)]
+    items += [{"id": "twin-a", "kind": "movie", "title": "Same"}, {"id": "twin-b", "kind": "movie", "title": "SAME"}]
+    folder = tmp_path / "breaking"
+    folder.mkdir()
+    (folder / "library.json").write_text(json.dumps({"items": items}, indent=1), encoding="utf-8")
+    assert command("migrate", "--data", folder).code == 0
+    return folder
+
+
+def test_a_rule_that_is_broken_often_hides_no_other_one(breaking):
+    told = command("validate", "library", "--fail-on", "duplicate-title", "--data", breaking, "--json")
+    assert (told.code, told.json["broken"]) == (3, ["duplicate-title"])
+    assert told.document("library")["anomalies_count"] == CAP + 7
+
+
+def test_what_breaks_a_rule_has_its_line(breaking):
+    lines = (breaking / "library.json").read_text(encoding="utf-8").splitlines()
+    place = next(n for n, line in enumerate(lines) if '"twin-b"' in line)  # the record begins on the line before
+    told = command("validate", "library", "--data", breaking, "--json")
+    found = next(item for item in told.document("library")["anomalies"] if item["key"] == "twin-b")
+    assert found["line"] == place
+    told = command("validate", "library", "--data", breaking, "--format", "github")
+    assert f"library.json,line={place},title=duplicate-title in library::library: twin-b" in told.out

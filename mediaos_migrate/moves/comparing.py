@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from heapq import merge
-from typing import Any
+from typing import Any, TypeVar
 
 from ..compare import Home, Lens, compare
 from ..documents.writer import LAST
@@ -16,7 +16,7 @@ from ..files import CHUNK
 from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..record import Record
-from ..report import CAP, EVERY, SILENT, Comparison, Difference, Discrepancy, DocumentReport, Key, Progress
+from ..report import CAP, EVERY, SILENT, Anomaly, Comparison, Difference, Discrepancy, DocumentReport, Key, Progress
 from ..secrets import PLAIN, Vault, held
 from ..shapes import Element
 from ..site import Site, parts
@@ -26,6 +26,8 @@ from ..stores.table import TableStore
 from ..values import Secret, canonical, loads, redacted
 from .importing import sharing_with
 from .surveyed import Survey
+
+_Item = TypeVar("_Item", Anomaly, Discrepancy)
 
 ENVELOPE = "$envelope"  # the key under which is told that what no record carries differs
 
@@ -52,16 +54,17 @@ def compare_document(
     found = [_compare_part(site, seen, home, keys, told) for home in stores.items()]
     if keys is None:
         found += [*_strays(site, document, stores), *_compare_envelope(seen, entry)]
-    return DocumentReport(
+    report = DocumentReport(
         document.name,
         document.file,
         seen.state,
         tables,
-        comparisons=tuple(_with_lines(site, seen, comparison) for comparison in found),
+        comparisons=tuple(found),
         anomalies=tuple(seen.anomalies),
         anomaly_count=seen.anomaly_count,
         quarantined=ledger.held_counts().get(document.name, 0),
     )
+    return _with_lines(site, seen, report)
 
 
 Told = Callable[[Iterable[Record]], Iterator[Record]]
@@ -134,14 +137,20 @@ def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
     return [Comparison("_mm_documents", 0, 0, {"changed": 1}, (found,))]
 
 
-def _with_lines(site: Site, seen: Survey, comparison: Comparison) -> Comparison:
-    """Say on which line of the file each record that differs begins."""
-    offsets = sorted({item.offset for item in comparison.discrepancies if item.offset is not None})
+def _with_lines(site: Site, seen: Survey, report: DocumentReport) -> DocumentReport:
+    """Say on which line of the file each record begins that differs or breaks a rule."""
+    found = [item.offset for each in report.comparisons for item in each.discrepancies]
+    found += [item.offset for item in report.anomalies]
+    offsets = sorted({offset for offset in found if offset is not None})
     if not offsets:
-        return comparison
+        return report
     lines = dict(zip(offsets, _lines(site, seen, offsets), strict=True))
-    found = tuple(replace(i, line=lines[i.offset]) if i.offset is not None else i for i in comparison.discrepancies)
-    return replace(comparison, discrepancies=found)
+    comparisons = (replace(each, discrepancies=_lined(each.discrepancies, lines)) for each in report.comparisons)
+    return replace(report, comparisons=tuple(comparisons), anomalies=_lined(report.anomalies, lines))
+
+
+def _lined(items: tuple[_Item, ...], lines: dict[int, int]) -> tuple[_Item, ...]:
+    return tuple(item if item.offset is None else replace(item, line=lines[item.offset]) for item in items)
 
 
 def _lines(site: Site, seen: Survey, offsets: list[int]) -> Iterator[int]:

@@ -81,7 +81,9 @@ def look_until_still(
             look = _look(copy, again, keys) if copy and again else None
         if look is None:
             continue
-        report = replace(look.report, anomalies=tuple(seen.anomalies), anomaly_count=seen.anomaly_count)
+        # A document looked at alone cannot be held against those that its rules refer to.
+        anomalies = before.report.anomalies if before else tuple(seen.anomalies)
+        report = replace(look.report, anomalies=anomalies, anomaly_count=seen.anomaly_count)
         look = replace(look, report=report)
         if look.report.clean or (before and look.states == before.states):
             return look

@@ -70,7 +70,7 @@ class Memory:
         seen = Survey(document, PRESENT, digest, from_memory=True)
         for name in _KEPT:
             setattr(seen, name, item.survey[name])
-        seen.anomalies = [Anomaly(rule, tuple(key), detail) for rule, key, detail in item.survey["anomalies"]]
+        seen.anomalies = [Anomaly(rule, tuple(key), *more) for rule, key, *more in item.survey["anomalies"]]
         seen.summaries = {part: Summary.from_bytes(data) for part, data in item.summaries.items()}
         return seen
 
@@ -80,7 +80,7 @@ def remember(seen: Survey, fingerprint: str) -> Admitted | None:
     if seen.state != PRESENT or seen.salvage or seen.twins or seen.envelopes or seen.digest is None:
         return None
     found = {name: getattr(seen, name) for name in _KEPT}
-    found["anomalies"] = [(anomaly.rule, anomaly.key, anomaly.detail) for anomaly in seen.anomalies]
+    found["anomalies"] = [(each.rule, each.key, each.detail, each.offset) for each in seen.anomalies]
     summaries = {part: bytes(summary) for part, summary in seen.summaries.items()}
     return Admitted(seen.document.name, seen.digest, fingerprint, found, summaries)
 
@@ -194,7 +194,7 @@ class _Pass:
         for name, inspector in self._inspectors.items():
             if inspector.needs_second:
                 inspector.second(record for part, record in store.all() if part == name)
-            seen.anomalies += inspector.kept[: CAP - len(seen.anomalies)]
+            seen.anomalies += inspector.kept
             seen.anomaly_count += inspector.count
             seen.references.update(inspector.references)
         if seen.twins:
@@ -228,13 +228,14 @@ class _Pass:
         """Add up once more now that it is known which keys occur twice, and so are known by their places."""
         store = FileStore(self._store.path, self._document, self._site.vault, seen.twins, salvage=self._salvage)
         seen.summaries = {name: Summary() for name in parts(self._document)}
+        twice = 0
         for part, record in store.all():
             seen.summaries[part].add(record)
             if record.unfit and record.key:
-                seen.anomaly_count += 1
-                seen.anomalies += [Anomaly(DUPLICATE_KEY, record.key, record.element.pointer)][
-                    : CAP - len(seen.anomalies)
-                ]
+                twice += 1
+                if twice <= CAP:
+                    seen.anomalies.append(Anomaly(DUPLICATE_KEY, record.key, record.element.pointer, record.start))
+        seen.anomaly_count += twice
 
 
 def _digest_if_readable(path: Path) -> str | None:

@@ -107,7 +107,7 @@ def _anomalies(report: DocumentReport, result: Validation, file: str) -> Iterato
         means = result.meaning(report.document, item.rule).get("means", item.rule)
         detail = f" ({item.detail})" if item.detail else ""
         message = f"{report.document}: {short(spelled(item.key))}: {means}{detail}"
-        yield Finding(level, item.rule, report.document, file, message, item.key, detail=item.detail)
+        yield Finding(level, item.rule, report.document, file, message, item.key, item.line or 1, item.detail)
     if (more := report.anomaly_count - len(report.anomalies)) > 0:
         message = f"{report.document}: {more:,} more records break rules of the app."
         yield Finding("note", "more-anomalies", report.document, file, message)

@@ -105,7 +105,9 @@ def _rule(report: DocumentReport, result: Validation, rule: str, file: str) -> C
     """Tell which records break a rule of the app; that is a failure only if it was said to be one."""
     broken = [item for item in report.anomalies if item.rule == rule]
     said = result.meaning(report.document, rule)
-    records = (f"{file}:1: {spelled(item.key)}" + (f" ({item.detail})" * bool(item.detail)) for item in broken)
+    records = (
+        f"{file}:{item.line or 1}: {spelled(item.key)}" + f" ({item.detail})" * bool(item.detail) for item in broken
+    )
     text = "\n".join([f"{said.get('means', rule)} {said.get('remedy', '')}".strip(), *records])
     message = f"{many(len(broken), 'time')} {rule}"
     return Case(f"rule {rule}", "failure" if rule in result.broken else "", rule, message, text)

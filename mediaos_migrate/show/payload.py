@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MigrateError
 from ..evidence import Verdict
-from ..report import CAP, Anomaly, Discrepancy, DocumentReport, Key, Kind
+from ..report import Anomaly, Discrepancy, DocumentReport, Key, Kind
 
 if TYPE_CHECKING:
     from ..moves.doctor import Diagnosis
@@ -74,7 +74,7 @@ def document(report: DocumentReport) -> Payload:
     found["explained_by"] = report.explained
     out_of_order = [c.out_of_order for c in report.comparisons if c.out_of_order]
     found["out_of_order"] = [key_of(key) for key in out_of_order]
-    found["anomalies"] = [anomaly(item) for item in report.anomalies[:CAP]]
+    found["anomalies"] = [anomaly(item) for item in report.anomalies]
     found["anomalies_count"] = report.anomaly_count
     found["note"] = report.note
     return found
@@ -94,7 +94,7 @@ def difference(item: Discrepancy) -> Payload:
 
 def anomaly(item: Anomaly) -> Payload:
     """Describe one anomaly."""
-    return {"rule": item.rule, "key": key_of(item.key), "detail": item.detail}
+    return {"rule": item.rule, "key": key_of(item.key), "detail": item.detail, "line": item.line}
 
 
 def migrated(result: Migrated) -> Payload:
