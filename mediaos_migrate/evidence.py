@@ -162,7 +162,16 @@ class Evidence:
 
 
 def _verdict(row: dict[str, Any]) -> Verdict:
-    return Verdict(**row | {name: json.loads(row[name] or "null") for name in ("changes", "report", "found")})
+    told = {name: _noted(row[name], kind) for name, kind in {"changes": dict, "report": dict, "found": list}.items()}
+    return Verdict(**row | told | {"report": told["report"] or {}, "found": told["found"] or []})
+
+
+def _noted(text: Any, kind: type) -> Any:
+    """Read what was noted; None for what a foreign hand spoiled."""
+    with suppress(ValueError, TypeError):
+        found = json.loads(text)
+        return found if isinstance(found, kind) else None
+    return None
 
 
 def _packed(summaries: dict[str, bytes]) -> str:

@@ -290,8 +290,8 @@ class Ledger:
             (document, part),
         )
         for row in rows:
-            name = None if row["name"] is None else loads(row["name"])
-            yield Quarantined(**{**dict(row), "name": name})
+            place = row["position"] if isinstance(row["position"], int) else None
+            yield Quarantined(**{**dict(row), "name": _name(row["name"]), "position": place})
 
     def held_counts(self) -> dict[str, int]:
         """Count the quarantined records of each document that has any."""
@@ -395,3 +395,12 @@ class Ledger:
     def stages(self) -> dict[str, Stage]:
         """Return the stage of each document that has left the first one."""
         return {row["document"]: Stage(row["stage"]) for row in self._db.execute("SELECT * FROM _mm_stages")}
+
+
+def _name(text: str | None) -> str | None:
+    """Read a quarantined record's name in its map; what a foreign hand spoiled is taken as it stands."""
+    try:
+        found = None if text is None else loads(text)
+    except ValueError:
+        found = text
+    return None if found is None else str(found)

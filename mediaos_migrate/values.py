@@ -295,17 +295,22 @@ def reveal(value: Any) -> Any:
 
 
 def redacted(value: Any) -> Any:
-    """Replace every Secret by dots and every odd number by its token, fit to be shown."""
+    """Replace every Secret by dots and every number that Python cannot show by its token, fit to be shown."""
     match value:
         case Secret():
             return DOTS
         case Number():
-            return value.token
+            return _shown(value.token)
         case dict():
             return {name: redacted(item) for name, item in value.items()}
         case list():
             return [redacted(item) for item in value]
     return value
+
+
+def _shown(token: str) -> float | str:
+    number = float(token)
+    return number if repr(number) == token else token
 
 
 def locked(value: Any) -> bool:

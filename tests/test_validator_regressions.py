@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,59 @@ def test_what_breaks_a_rule_has_its_line(breaking):
     assert found["line"] == place
     told = command("validate", "library", "--data", breaking, "--format", "github")
     assert f"library.json,line={place},title=duplicate-title in library::library: twin-b" in told.out
+
+
+SPOILED = [
+    "UPDATE _mm_evidence SET report = '{bad'",
+    "UPDATE _mm_evidence SET changes = '[1]', found = '7'",
+    "UPDATE _mm_changes SET count = 'many'",
+    "UPDATE _mm_admitted SET survey = '{}'",
+]
+
+
+@pytest.mark.parametrize("sql", SPOILED)
+def test_spoiled_notes_are_no_notes(data, sql):
+    with closing(sqlite3.connect(data / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute(sql)
+    assert command("validate", "--data", data).code == 0
+    assert command("validate", "--quick", "--data", data, "--format", "html").code in (0, 5)
+
+
+@pytest.mark.parametrize("sql", ["name = 'no JSON'", "position = 'nowhere'"])
+def test_a_spoiled_quarantine_differs(tmp_path, sql):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "downloaders.json").write_text('{"a": {}, "bad\\u0000": {"enabled": true}, "b": {}}', encoding="utf-8")
+    assert command("migrate", "--data", folder).code == 0
+    with closing(sqlite3.connect(folder / "mediaos.db", isolation_level=None)) as connection:
+        assert connection.execute(f"UPDATE _mm_quarantine SET {sql}").rowcount == 1
+    assert command("validate", "--data", folder).code in (0, 3)
+    assert command("quarantine", "list", "--data", folder).code == 0
+
+
+def test_what_did_not_change_is_not_said_to_be_compared(data):
+    told = command("validate", "--since-last", "--data", data)
+    assert told.out.endswith("equal: 0 records compared, 30 unchanged since they were.\n")
+    assert command("validate", "--since-last", "--data", data, "--json").json["mode"] == "since-last"
+
+
+def test_a_member_that_a_rule_explains_is_not_named_as_a_difference(data):
+    text = (data / "library.json").read_text(encoding="utf-8")
+    (data / "library.json").write_text(
+        text.replace('"Film 0", "tags": [true, 2]', '"Film", "tags": [true, 2.0]'), encoding="utf-8"
+    )
+    told = command("validate", "library", "--data", data)
+    assert "library: f00: differs in title\n" in told.out
+    page = command("validate", "library", "--data", data, "--format", "html").out
+    assert "number-spelling, number-spelling" not in page
+    sides = command("validate", "library", "--data", data, "--json").document("library")["differences"][0]
+    assert repr(sides["file"]["tags"]) == "[True, 2.0]"
+
+
+def test_a_plan_is_told_even_when_nobody_can_agree_to_it(data, monkeypatch):
+    monkeypatch.setattr("sys.stdin", StringIO())
+    with closing(sqlite3.connect(data / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM library_items WHERE id = 'f03'")
+    told = command("repair", "--believe", "file", "--data", data)
+    assert (told.code, "library: 1 record into the table: f03" in told.err) == (2, True)
+    assert command("validate", "--data", data).code == 3

@@ -33,7 +33,8 @@ def _shrunk(seen: Survey, had: int, references: int) -> Suspect | None:
     if not lost and not (seen.salvage and has < had):
         return None
     if seen.state == MISSING:
-        return _suspect(seen, f"is gone, and had {had} records when it was last accepted", had=had, has=has)
+        records = "1 record" if had == 1 else f"{had:,} records"
+        return _suspect(seen, f"is gone, and had {records} when it was last accepted", had=had, has=has)
     facts = {"had": had, "has": has} | ({"references": references} if references else {})
     more = f", and {_refer(references)} to what it lacks" if references else ""
     return _suspect(seen, f"has {has} of the {had} records last accepted{more}", **facts)

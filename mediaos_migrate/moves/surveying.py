@@ -67,6 +67,8 @@ class Memory:
         item = self.admitted.get(document.name)
         if item is None or (item.digest, item.fingerprint) != (digest, self.fingerprint):
             return None
+        if not {*_KEPT, "anomalies"} <= set(item.survey):  # a foreign hand was at it
+            return None
         seen = Survey(document, PRESENT, digest, from_memory=True)
         for name in _KEPT:
             setattr(seen, name, item.survey[name])

@@ -49,6 +49,11 @@ class Query:
     fail_on: frozenset[str] = frozenset()
     accept_source: frozenset[str] = frozenset()
 
+    @property
+    def mode(self) -> str:
+        """How closely it looks."""
+        return "quick" if self.quick else "since-last" if self.since_last else "deep"
+
 
 @dataclass(slots=True)
 class Validation:
@@ -154,9 +159,7 @@ class _Run:
         with site.looking() as connection:
             self._proof = Proof(site, connection)
             trend = {name: Evidence(connection).trend(name) for name in self._wanted}
-        self._result = Validation(
-            unmapped=site.unmapped(), mode="quick" if query.quick else "deep", fail_on=query.fail_on, trend=trend
-        )
+        self._result = Validation(unmapped=site.unmapped(), mode=query.mode, fail_on=query.fail_on, trend=trend)
 
     @property
     def _wanted(self) -> tuple[str, ...]:

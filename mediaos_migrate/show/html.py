@@ -27,6 +27,7 @@ MODES: Final = {
     "rehearsal": "rehearsal: every record in both homes, on a copy",
     "deep": "deep: every record in both homes",
     "quick": "quick: digests only, no record was read",
+    "since-last": "since last: every record of what changed since it was found equal",
 }
 UNEXPLAINED: Final[tuple[Kind, ...]] = ("missing", "extra", "changed", "unverifiable")
 NOTHING: Final = "Nothing was validated"
@@ -171,7 +172,10 @@ def _members(side: Any) -> dict[str, Any]:
 def _row(name: str, item: Discrepancy) -> ET.Element:
     found = [d for d in item.differences if name in (WHOLE, d.path) or d.path.startswith(f"{name}.")]
     looks = "differs explained" if found and all(d.rule for d in found) else "differs" if found else "same"
-    told = [e("small", f"{d.path}: {d.way}".removeprefix(f"{name}: ") + f", {d.rule}" * bool(d.rule)) for d in found]
+    told = [
+        e("small", f"{d.path}: {d.way}".removeprefix(f"{name}: ") + f", {d.rule}" * (d.rule not in ("", d.way)))
+        for d in found
+    ]
     cells = [e("td", _value(name, _members(side), found)) for side in item.shown]
     return e("tr", e("th", name, *told, scope="row"), *cells, class_=looks)
 

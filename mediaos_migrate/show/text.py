@@ -113,8 +113,9 @@ def _differences(documents: Sequence[DocumentReport]) -> Lines:
     for report in documents:
         for comparison in report.comparisons:
             for item in (each for each in comparison.discrepancies if each.kind != "explained"):
-                fields = f" in {', '.join(item.fields)}" if item.fields else ""
-                yield f"{report.document}: {spelled(item.key)}: {_word(item)}{fields}"
+                fields = dict.fromkeys(d.path for d in item.differences if not d.rule)
+                told = f" in {', '.join(sorted(fields))}" if fields else ""
+                yield f"{report.document}: {spelled(item.key)}: {_word(item)}{told}"
             kept = sum(item.kind != "explained" for item in comparison.discrepancies)
             total = sum(count for kind, count in comparison.counts.items() if kind != "explained")
             if total > kept:
@@ -146,10 +147,12 @@ def _verdict(documents: Sequence[DocumentReport], exit_code: int, *, quick: bool
         return "Files and database differ."
     if exit_code:
         return {3: "Anomalies were found that were said to count."}.get(exit_code, "Not everything could be checked.")
-    compared = sum(report.compared for report in documents)
+    total = sum(report.compared for report in documents)
     if quick:
-        return f"Nothing has changed since {many(compared, 'record')} were found equal; only a deep look is evidence."
-    return f"Files and database are equal: {many(compared, 'record')} compared."
+        return f"Nothing has changed since {many(total, 'record')} were found equal; only a deep look is evidence."
+    before = sum(report.compared for report in documents if report.state == "unchanged")
+    more = f", {before:,} unchanged since they were" if before else ""
+    return f"Files and database are equal: {many(total - before, 'record')} compared{more}."
 
 
 def rehearsed(result: Rehearsal) -> Lines:

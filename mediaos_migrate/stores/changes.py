@@ -68,12 +68,12 @@ def counts(connection: Connection, document: str, tables: Iterable[str]) -> Coun
     if not all(_is_watched(connection, table) for table in (*names, QUARANTINE)):
         return None
     try:
-        found = dict(connection.execute("SELECT name, count FROM _mm_changes").fetchall())
-    except sqlite3.OperationalError:
+        found = {name: int(count) for name, count in connection.execute("SELECT name, count FROM _mm_changes")}
+    except (sqlite3.OperationalError, ValueError, TypeError):  # the table is gone, or spoiled
         return None
     sql = "SELECT state, skipped, envelope FROM _mm_documents WHERE document = ?"
     noted = connection.execute(sql, (document,)).fetchone()
-    told = {name: int(found.get(name, 0)) for name in (*names, f"{QUARANTINE} {document}")}
+    told = {name: found.get(name, 0) for name in (*names, f"{QUARANTINE} {document}")}
     told["envelope"] = _crc(tuple(noted) if noted else None)
     sql = "SELECT tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name"
     told["schema"] = _crc([text for table, text in connection.execute(sql) if table in (*names, QUARANTINE)])
