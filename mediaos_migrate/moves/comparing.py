@@ -18,7 +18,7 @@ from ..pack import Document
 from ..record import Record
 from ..report import CAP, EVERY, SILENT, Anomaly, Comparison, Difference, Discrepancy, DocumentReport, Key, Progress
 from ..secrets import PLAIN, Vault, held
-from ..shapes import Element
+from ..shapes import Element, Shape, pointer
 from ..site import Site, parts
 from ..stages import Stage
 from ..stores.file import FileStore
@@ -91,7 +91,7 @@ def _compare_part(
         return (record for of, record in file.all() if of == name)
 
     def of_table() -> Iterator[Record]:
-        held = _held(Ledger(store.connection).quarantined(document.name, name), site.vault)
+        held = _held(Ledger(store.connection).quarantined(document.name, name), site.vault, document.shape)
         mine = [] if keys is None else sorted(key for key in keys if len(key) == len(part.key))
         rows = store.all() if keys is None else iter(store.get(mine).values())
         return told(merge(rows, held, key=lambda record: LAST if record.position is None else record.position))
@@ -171,11 +171,18 @@ def _read(text: str) -> Any:
         return text
 
 
-def _held(items: Iterator[Quarantined], vault: Vault) -> Iterator[Record]:
+def _held(items: Iterator[Quarantined], vault: Vault, shape: Shape) -> Iterator[Record]:
     """Make records of what is in quarantine, to be compared with what stands in the file."""
     for item in items:
         raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
         opened = raw if item.raw_state == PLAIN else vault.open(raw, held(item.document))
         value = Secret(raw, item.raw_state, locked=True) if opened is None else _read(opened)
-        element = Element(item.name, value, item.pointer, item.reason)
+        element = Element(item.name, value, _where(item, shape), item.reason)
         yield Record((), value, element, item.position, unfit=item.reason)
+
+
+def _where(item: Quarantined, shape: Shape) -> str:
+    """Say where a record stands: where it was found, unless it would be written back under another name."""
+    named = pointer(item.name)
+    fits = named[1:] in item.pointer.split("/") if item.name is not None else not shape.named
+    return item.pointer if fits else named
