@@ -118,9 +118,8 @@ def _json(value: dict[str, Any]) -> list[str]:
 def confirm(question: str) -> None:
     """Ask a person; raises UsageError when there is none."""
     if not sys.stdin.isatty():
-        if plan := question.rpartition("\n")[0]:
-            typer.echo(plan, err=True)  # what would be done can be read all the same
-        raise UsageError("This needs a confirmation, and nobody can be asked.", "Pass --yes.")
+        plan = "".join(question.splitlines(keepends=True)[:-1])  # what would be done can be read all the same
+        raise UsageError(f"{plan}This needs a confirmation, and nobody can be asked.", "Pass --yes.")
     if not typer.confirm(question, err=True):
         raise MigrateError("Nothing was changed.", "")
 
