@@ -130,3 +130,11 @@ def test_what_a_mirror_writes_a_day_follows_from_the_writes_that_were_seen(site_
     assert told["writes_per_day"] == pytest.approx(6, rel=0.01)  # the app's trigger notes the time of each
     size = (site_folder / "library.json").stat().st_size
     assert told["mirror_per_day"] == pytest.approx(told["writes_per_day"] * size, rel=0.01)
+
+
+def test_a_rehearsal_tries_it_out_where_it_works(large, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere" / "else"))
+    (tmp_path / "nowhere").touch()
+    monkeypatch.setattr(forecasting, "SLOW", 1000.0)  # what is taken where nothing can be tried out
+    told = command("rehearse", "--data", large, "--work", tmp_path / "work", "--json").json
+    assert 0 < told["forecast"]["seconds"] < forecasting.COMMITS * 1000

@@ -15,7 +15,7 @@ from ..report import SILENT, Progress
 from ..room import Room
 from ..site import Site
 from . import preflight
-from .forecasting import Forecast, forecast
+from .forecasting import Forecast, Look, forecast
 from .migrating import Known, new_bytes, remembered
 from .surveyed import Options, Survey
 from .surveying import survey
@@ -83,7 +83,7 @@ def diagnose(site: Site, options: Options, progress: Progress = SILENT) -> Diagn
         for name in unmapped
     ]
     progress.step("measure", "this machine")
-    expected = forecast(site, surveys, known, looked)
+    expected = forecast(site, Look(surveys, known, looked))
     tightest = min(disks, key=lambda disk: disk.free - disk.needed)
     return Diagnosis(findings, surveys, unmapped, key, tightest.free, sum(disk.needed for disk in disks), expected)
 

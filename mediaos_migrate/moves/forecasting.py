@@ -6,7 +6,7 @@ import resource
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -90,10 +90,23 @@ class Pace:
     grows: float
 
 
-def forecast(site: Site, surveys: Sequence[Survey], known: Known, looked: float) -> Forecast:
-    """Foretell a migration. `looked` is how many seconds the look at all files took; the site is only read."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at all files of a site: what it found, what was known before, and how many seconds it took."""
+
+    surveys: Sequence[Survey]
+    known: Known
+    seconds: float
+
+
+def forecast(site: Site, look: Look, work: Path | None = None) -> Forecast:
+    """Foretell a migration after a look at all files; the site is only read.
+
+    `work` is where it is tried out (default: the temporary folder).
+    """
+    surveys, known = look.surveys, look.known
     new = new_bytes(list(surveys), known.documents)
-    pace = _pace(site, surveys, new, looked)
+    pace = _pace(site, look, new, work)
     sizes = {seen.document.name: seen.size for seen in surveys}
     largest = max(sizes.values(), default=0)
     there = site.db.stat().st_size if site.db.exists() else 0
@@ -110,17 +123,17 @@ def forecast(site: Site, surveys: Sequence[Survey], known: Known, looked: float)
     return Forecast(pace.seconds + pace.seconds_a_byte * new, memory, disk, writes, mirrored)
 
 
-def _pace(site: Site, surveys: Iterable[Survey], new: int, looked: float) -> Pace:
+def _pace(site: Site, look: Look, new: int, work: Path | None) -> Pace:
     """Measure: a few commits for a small site, and for a large one a migration of its first records."""
-    fit = [s for s in surveys if s.state == PRESENT and not s.error and s.document.shape is not Shape.ONE]
+    fit = [s for s in look.surveys if s.state == PRESENT and not s.error and s.document.shape is not Shape.ONE]
     sampled = max(fit, key=lambda seen: seen.size, default=None)
     commit = SLOW
     # Where nothing can be tried out, the disk is taken for a slow one.
-    with suppress(OSError, sqlite3.Error, MigrateError), scratch.folder("forecast") as folder:
+    with suppress(OSError, sqlite3.Error, MigrateError), scratch.folder("forecast", work) as folder:
         if new >= SMALL and sampled is not None:
             return _tried(_Run(site, sampled, folder / "one", 1), _Run(site, sampled, folder / "some", SAMPLE))
         commit = _commit(folder)
-    return Pace(COMMITS * commit, EMPTY, LOOKS * looked / max(new, 1), GROWS)
+    return Pace(COMMITS * commit, EMPTY, LOOKS * look.seconds / max(new, 1), GROWS)
 
 
 def _tried(one: _Run, some: _Run) -> Pace:

@@ -18,7 +18,7 @@ from ..migrations import Ladder
 from ..report import SILENT, Progress
 from ..site import Site
 from .exporting import Exported, export_from
-from .forecasting import Forecast, forecast, peak_memory, timed
+from .forecasting import Forecast, Look, forecast, peak_memory, timed
 from .migrating import Migration, look, migrate, remembered
 from .surveyed import Options
 from .validating import meanings
@@ -76,7 +76,7 @@ def rehearse(site: Site, options: Options, work: Path | None = None, progress: P
     room.for_rehearsal(work or Path(tempfile.gettempdir()), size).check("Name a folder on a larger disk with --work.")
     with workplace(PURPOSE, work) as folder:
         progress.step("measure", "this machine")
-        expected = forecast(site, surveys, remembered(site), preflight.timings["look"])
+        expected = forecast(site, Look(surveys, remembered(site), preflight.timings["look"]), folder)
         progress.step("copy", "the site")
         copy = copy_site(site, folder)
         result = Rehearsal(migrate(copy, options, progress), expected)
