@@ -33,6 +33,7 @@ PUBLISHED: Final = json.loads(SCHEMA.read_text(encoding="utf-8"))
 VALIDATOR: Final = Draft202012Validator(PUBLISHED)
 FILM: Final = "mgln17v4c7p0ka"
 BACKUP: Final = "config/.mediaos-migrate/backups/a"  # the one that the migration made, under a shorter name
+STEPS: Final = migrations.read(mediaos_migrate.pack.built_in() / "mediaos" / "sqlite")
 
 # How each command is called where all is well.
 CALLS: Final = {
@@ -73,7 +74,7 @@ CALLS: Final = {
     "schema status": ["schema", "status"],
     "schema up": ["schema", "up"],
     "schema down": ["schema", "down", "--yes", "--accept-loss"],
-    "schema baseline": ["schema", "baseline", "15", "--db", "foreign.db"],
+    "schema baseline": ["schema", "baseline", str(STEPS[-1].number), "--db", "foreign.db"],
     "schema verify": ["schema", "verify"],
     "schema dump": ["schema", "dump"],
     "schema lint": ["schema", "lint"],
@@ -136,7 +137,7 @@ def folder(migrated: Path, tmp_path: Path) -> Path:
     (tmp_path / "new.key").write_text(OTHER_KEY)
     (tmp_path / "new.key").chmod(0o600)
     with contextlib.closing(sqlite3.connect(tmp_path / "foreign.db")) as connection:
-        for migration in migrations.read(mediaos_migrate.pack.built_in() / "mediaos" / "sqlite"):
+        for migration in STEPS:
             connection.executescript(migration.up)
     return Path(shutil.copytree(migrated, tmp_path / "config"))
 
@@ -293,6 +294,8 @@ def test_a_doctor_tells_of_every_harm(harm: Callable[[Path], None], run: Run, fo
 def test_a_locked_site_fits_the_schema(command: str, run: Run, folder: Path) -> None:
     with (folder / ".mediaos-migrate" / "lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 1 on earth")  # one without a name is waited for: it is about to write it
+        lock.flush()
         value = told(run(*CALLS[command], "--json", key=KEY))
     assert (value["command"], value["exit_code"], value["error"]["type"]) == (command, 4, "Locked")
 
