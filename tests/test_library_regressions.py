@@ -12,10 +12,10 @@ import pytest
 from conftest import KEY, clean_environment
 from inside import command
 
-from mediaos_migrate import MigrateError, Site
+from mediaos_migrate import MigrateError, Site, files
 from mediaos_migrate.errors import NeedsPerson
 from mediaos_migrate.journal import Journal
-from mediaos_migrate.library import aside
+from mediaos_migrate.library import aside, view
 from mediaos_migrate.moves import mirroring
 from mediaos_migrate.stages import Stage
 
@@ -217,3 +217,51 @@ def test_where_no_other_process_can_be_the_site_writes_by_itself(templates, tmp_
         site.repository("library").update("f01", {"title": "Changed"})
         site.follow()
         assert json.loads((folder / "library.json").read_bytes())["items"][1]["title"] == "Changed"
+
+
+# ── what was written here is not read again ──
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.DUALWRITE], ids=str)
+def test_a_believed_file_is_read_once_however_often_it_is_written(templates, tmp_path, monkeypatch, stage):
+    folder = at(templates, stage, tmp_path / "data")
+    twin = {"id": "f03", "kind": "movie", "title": "Twin of Film 3"}
+    items = json.loads((folder / "library.json").read_bytes())["items"]
+    (folder / "library.json").write_text(json.dumps({"items": [*items, twin]}, indent=2), encoding="utf-8")
+    reads = []
+    real = view.import_document
+    monkeypatch.setattr(view, "import_document", lambda *given: (reads.append(1), real(*given)))
+    with Site.open(folder) as site:
+        library = site.repository("library")
+        library.add({"id": "new", "kind": "movie", "title": "New"})
+        library.update("f05", {"title": "Changed", "more": [1.5, None]})
+        library.remove("f01")
+        library.remove("f03")
+        library.put({"id": "f07", "kind": "book", "title": "Put"})
+        library.search("film")
+        library.put({"id": "f08", "kind": "book", "title": "Found"})
+        found = (library.list(), library.search("found"), library.list(order_by="-title", limit=3))
+    assert len(reads) == 1
+    with Site.open(folder) as site:
+        library = site.repository("library")
+        assert (library.list(), library.search("found"), library.list(order_by="-title", limit=3)) == found
+    assert found[0] == json.loads((folder / "library.json").read_bytes())["items"]
+    assert library.get("f03") == twin
+
+
+def test_a_write_that_fails_leaves_the_tables_of_the_file_as_it_is(templates, tmp_path, monkeypatch):
+    folder = at(templates, Stage.OFF, tmp_path / "data")
+    with Site.open(folder) as site:
+        library = site.repository("library")
+        before = library.list()
+        with monkeypatch.context() as patched:
+            patched.setattr(files.Replacement, "put", full)
+            with pytest.raises(OSError, match="full"):
+                library.update("f05", {"title": "Changed"})
+        assert library.list() == before
+        library.update("f05", {"title": "Changed again"})
+        assert library.get("f05")["title"] == "Changed again"
+
+
+def full(*_, **__):
+    raise OSError(28, "disk full")

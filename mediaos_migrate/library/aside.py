@@ -39,7 +39,7 @@ def flush(site: Host) -> bool:
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     with suppress(OSError):
         done = subprocess.run(  # noqa: S603  ourselves
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
             input=json.dumps(told).encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -60,7 +60,3 @@ def main() -> None:
     site = Site(Path(told["data"]), Path(told["db"]), known, vault)
     with site.shared(), site.writing() as connection:
         mirroring.flush(site, connection)
-
-
-if __name__ == "__main__":
-    main()

@@ -177,27 +177,34 @@ class Rewrite:
         self._site, self.document, self._changes = site, document, changes
         self._view = site.view(document)
         self._replacement = files.Replacement(site.file(document), site.owner)
+        self._held = ExitStack()  # the view, which has the changes as well and keeps them if the file does
         self.kept = False  # what is not in place by now stays beside it
         self.before: str | None = None
         self.after = ""
 
     def __enter__(self) -> Self:
-        with self._view.current(held=True) as connection:
+        with ExitStack() as held:
+            self._connection = held.enter_context(self._view.current(held=True))
             self.before = self._view.digest
-            connection.execute("BEGIN")
-            try:
-                stores = self._view.stores(connection)
-                apply(stores, _checked(stores, self._changes))
-                make_present(connection, self.document)
-                path = self._site.file(self.document)
-                with self._replacement.writing() as stream:
-                    Export(self._view.site, connection, self.document).write(stream, path if self.before else None)
-            finally:
-                connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN")
+            held.callback(_roll_back, self._connection)
+            self._write(self._connection)
             self.after = files.digest(self._replacement.written)
-            if mirroring.digest_of(self._site, self.document) != self.before:
-                raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
+            self._check()
+            self._held = held.pop_all()
         return self
+
+    def _write(self, connection: Connection) -> None:
+        stores = self._view.stores(connection)
+        apply(stores, _checked(stores, self._changes))
+        make_present(connection, self.document)
+        path = self._site.file(self.document)
+        with self._replacement.writing() as stream:
+            Export(self._view.site, connection, self.document).write(stream, path if self.before else None)
+
+    def _check(self) -> None:
+        if mirroring.digest_of(self._site, self.document) != self.before:
+            raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
 
     @property
     def waits(self) -> bool:
@@ -206,10 +213,19 @@ class Rewrite:
 
     def put(self) -> None:
         """Put the new file in the old one's place, if that is still the one it was made from."""
-        if mirroring.digest_of(self._site, self.document) != self.before:
-            raise MigrateError(f"{self.document.file} changed while it was written.", "Try again.")
+        self._check()
         self._replacement.put(keep=True)
+        try:
+            self._view.kept(self._connection, self.after)
+        except Exception:  # noqa: BLE001  the file has answered, and is read anew
+            _roll_back(self._connection)
 
     def __exit__(self, *_: object) -> None:
+        self._held.close()
         if not self.kept:
             self._replacement.drop()
+
+
+def _roll_back(connection: Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

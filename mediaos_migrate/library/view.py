@@ -12,7 +12,7 @@ from .. import migrations, site
 from ..engines import sqlite
 from ..errors import FileChanged, MigrateError, NotSettled, Suspect
 from ..ledger import Ledger
-from ..moves import mirroring, plausible
+from ..moves import mirroring, placing, plausible
 from ..moves.importing import import_document
 from ..moves.surveyed import Survey
 from ..pack import Document
@@ -20,6 +20,7 @@ from ..secrets import Vault
 from ..stages import Stage
 from ..stores.table import TableStore
 
+UNREAD: Final = ""
 LOOKS: Final = 6  # at a file that changes while it is read …
 FREE: Final = 2  # … and so many before its writers are kept waiting
 
@@ -40,15 +41,30 @@ class FileView:
     def current(self, *, held: bool = False) -> Iterator[sqlite3.Connection]:
         """Lend out the tables as the file is now; `held`: the caller holds the document.
 
-        Raises Damaged, Suspect or NotSettled.
+        A file that others write all the time is read while none of them may. Raises Damaged, Suspect or NotSettled.
         """
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._made()
-                self._follow(self._connection, held=held)
-            elif mirroring.digest_of(self._site, self._document) != self.digest:
-                self._follow(self._connection, held=held)
-            yield self._connection
+        last: MigrateError = FileChanged(self._document.file)
+        for look in range(LOOKS):
+            with ExitStack() as alone:
+                if look >= FREE and not held:  # before the lock, as those who write do
+                    alone.enter_context(self._site.holding(self._document.name))
+                alone.enter_context(self._lock)
+                try:
+                    connection = self._follow()
+                except (FileChanged, NotSettled) as error:
+                    last = error
+                    continue
+                yield connection
+                return
+        raise last
+
+    def kept(self, connection: sqlite3.Connection, digest: str) -> None:
+        """Hear that the file was written from these tables, as they are in the open transaction; end that."""
+        held = list(Ledger(connection).quarantined(self._document.name))
+        placing.relocate(connection, placing.moved(self._site, self._document, held))
+        mirroring.note_file(self._site, connection, self._document, digest)
+        connection.execute("COMMIT")
+        self.digest = digest
 
     def stores(self, connection: sqlite3.Connection) -> dict[str, TableStore]:
         """Return the tables by part."""
@@ -83,20 +99,13 @@ class FileView:
         migrations.up(connection, self._site.migrations)
         return connection
 
-    def _follow(self, connection: sqlite3.Connection, *, held: bool) -> None:
-        """Read the file anew; where others write all the time, while none of them may."""
-        last: MigrateError = FileChanged(self._document.file)
-        for look in range(LOOKS):
-            with ExitStack() as alone:
-                if look >= FREE and not held:
-                    alone.enter_context(self._site.holding(self._document.name))
-                try:
-                    self._refresh(connection)
-                except (FileChanged, NotSettled) as error:
-                    last = error
-                else:
-                    return
-        raise last
+    def _follow(self) -> sqlite3.Connection:
+        """Read the file if it is another one than before."""
+        if self._connection is None:
+            self._connection, self.digest = self._made(), UNREAD
+        if self.digest == UNREAD or mirroring.digest_of(self._site, self._document) != self.digest:
+            self._refresh(self._connection)
+        return self._connection
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         seen = mirroring.look_at(self._site, connection, self._document, accepted=True)
