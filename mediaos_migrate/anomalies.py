@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final
 
 from .codecs import CODECS
 from .derived import creation_hint
 from .digest import Hashes
+from .fields import Fields
 from .pack import DOCUMENT, KEY, VALUE, Document, Part, Rule
 from .record import Record
 from .report import CAP, Anomaly
@@ -59,10 +60,12 @@ class Inspector:
         self._twins = {rule.code: Hashes() for rule in self._unique}
         self._again: dict[str, frozenset[int]] = {}
         self._spellings: dict[str, set[str]] = {rule.code: set() for rule in self._variants}
+        fitting = {name: column for name, column in part.columns.items() if column.codec != "json"}
+        self._fields = Fields(fitting)
         self._fitting = [
             (column.member, CODECS[column.codec].fit)
-            for column in part.columns.values()
-            if column.member not in (KEY, VALUE, DOCUMENT) and column.codec != "json"
+            for column in fitting.values()
+            if column.member not in (KEY, VALUE, DOCUMENT)
         ]
         self.kept: list[Anomaly] = []  # of each rule the first ones, so that none hides another
         self._counts: dict[str, int] = {}
@@ -81,8 +84,8 @@ class Inspector:
         if not isinstance(value, dict):
             return
         for rule in self._unique:
-            if (found := folded(rule, value)) is not None:
-                self._twins[rule.code].add(found)
+            if (found := _rough(rule, value)) is not None:
+                self._twins[rule.code].meet(found, record.start)
         for rule in self._single:
             self._check(rule, record, value)
         for rule in self._variants:
@@ -96,6 +99,13 @@ class Inspector:
         self._again = {code: twins.twins() for code, twins in self._twins.items()}
         return any(self._again.values()) or any(map(self._mixed, self._variants))
 
+    @property
+    def places(self) -> list[int] | None:
+        """Where the records begin that the other pass has to see; None when it has to see all."""
+        if any(map(self._mixed, self._variants)):
+            return None
+        return sorted({at for code, twins in self._twins.items() for at in twins.places(self._again[code])})
+
     def second(self, records: Iterable[Record]) -> None:
         """Name the records that share what ought to be unique, and those spelled in two ways."""
         groups: dict[tuple[str, str], list[Record]] = {}
@@ -103,8 +113,9 @@ class Inspector:
             if not isinstance(record.value, dict):
                 continue
             for rule in self._unique:
-                found = folded(rule, record.value)
-                if found is not None and hash(found) in self._again[rule.code]:
+                if hash(_rough(rule, record.value)) not in self._again[rule.code]:
+                    continue
+                if (found := folded(rule, record.value)) is not None:
                     groups.setdefault((rule.code, found), []).append(record)
             self._check_variants(record, record.value)
         for (code, _), twins in groups.items():
@@ -143,6 +154,8 @@ class Inspector:
                 self.references[rule.refers] = self.references.get(rule.refers, 0) + 1
 
     def _check_fit(self, record: Record, value: dict[str, Any]) -> None:
+        if not self._hiding and self._fields.fits(value):
+            return
         for member, fit in self._fitting:
             found = value.get(member)
             if found is not None and fit(reveal(found) if self._hiding else found) is None:
@@ -162,6 +175,16 @@ class Inspector:
         self._counts[code] = self._counts.get(code, 0) + 1
         if self._counts[code] <= CAP:
             self.kept.append(Anomaly(code, record.key or record.identity, detail, record.start))
+
+
+def _rough(rule: Rule, value: dict[str, Any]) -> Hashable:
+    """Return what is quickly found to be twice: the same for all records whose folded values are."""
+    parts: list[Any] = [value.get(member) for member in rule.unique]
+    if set(map(type, parts)) != {str}:
+        return folded(rule, value)
+    return tuple(
+        part.lower() if member in rule.lower else part for member, part in zip(rule.unique, parts, strict=True)
+    )
 
 
 def folded(rule: Rule, value: dict[str, Any]) -> str | None:

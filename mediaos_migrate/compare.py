@@ -38,7 +38,7 @@ class Summary:
 
     def add(self, record: Record) -> None:
         """Take in one more record."""
-        key = of_key(record.identity)
+        key = of_key(record.identity if record.unfit else record.key)
         self._sums[bucket(key)] += of_record(key, record.value)
         self._order.update(b"%d:%b" % (len(key), key))
         self.count += 1

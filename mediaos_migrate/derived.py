@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import Any
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Final
 
 from .pack import Derived
+
+_ID = re.compile(r"[0-9a-z]{9,14}\Z")
+_DAY: Final = 24 * 60 * 60 * 1000
 
 
 def derive(derived: Derived, value: Any) -> Any:
@@ -28,10 +32,17 @@ def derive(derived: Derived, value: Any) -> Any:
 
 def creation_hint(identity: str) -> str | None:
     """Decode the creation time that an id of the app begins with: eight base-36 digits of milliseconds."""
-    if not re.fullmatch(r"[0-9a-z]{9,14}", identity):
+    if not _ID.match(identity):
         return None
-    milliseconds = int(identity[:8], 36)
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    if not 2015 <= moment.year <= 2040:  # noqa: PLR2004  an IMDb id (tt1375666) decodes to 2044
-        return None
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    days, rest = divmod(int(identity[:8], 36), _DAY)
+    day = _day(days)
+    seconds, milliseconds = divmod(rest, 1000)
+    minutes, second = divmod(seconds, 60)
+    return day and f"{day}T{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str | None:
+    """Spell a day, counted from 1970; None when no app can have made a record then."""
+    day = date(1970, 1, 1) + timedelta(days)
+    return day.isoformat() if 2015 <= day.year <= 2040 else None  # noqa: PLR2004  an IMDb id (tt1375666) decodes to 2044

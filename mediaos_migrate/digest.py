@@ -19,13 +19,12 @@ PARTS: Final = 64
 
 def of_key(key: tuple[str, ...]) -> bytes:
     """Spell a key as bytes."""
-    return "\x00".join(key).encode("utf-8", "surrogatepass")
+    return (key[0] if len(key) == 1 else "\x00".join(key)).encode("utf-8", "surrogatepass")
 
 
 def of_record(key: bytes, value: object) -> int:
     """Digest one record: 128 bits over its spelled key and its canonical value."""
-    text = canonical(value).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(b"%b\x00%b" % (key, text), digest_size=16).digest())
+    return int.from_bytes(blake2b(b"%b\x00%b" % (key, canonical(value).encode()), digest_size=16).digest())
 
 
 def bucket(key: bytes) -> int:
@@ -34,15 +33,32 @@ def bucket(key: bytes) -> int:
 
 
 class Hashes:
-    """Hashes of many things at eight bytes each, in parts, so that sorting them needs little more."""
+    """Hashes of many things at eight bytes each, in parts, so that sorting them needs little more.
+
+    Those that `meet` takes also keep where they were met, at eight bytes more.
+    """
 
     def __init__(self) -> None:
         self._parts = [array("q") for _ in range(PARTS)]
+        self._places = [array("q") for _ in range(PARTS)]
 
     def add(self, item: Hashable) -> None:
         """Take note of one more item."""
         number = hash(item)
         self._parts[number % PARTS].append(number)
+
+    def meet(self, item: Hashable, place: int) -> None:
+        """Take note of one more item, and of the place where it was met."""
+        number = hash(item)
+        self._parts[number % PARTS].append(number)
+        self._places[number % PARTS].append(place)
+
+    def places(self, numbers: frozenset[int]) -> list[int]:
+        """Return where the items with these hashes were met, in order."""
+        found = []
+        for part, places in zip(self._parts, self._places, strict=True):
+            found += [place for number, place in zip(part, places, strict=True) if number in numbers]
+        return sorted(found)
 
     def twins(self) -> frozenset[int]:
         """Return the hashes that were added twice or more (very rarely of two different things)."""

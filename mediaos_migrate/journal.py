@@ -39,6 +39,15 @@ class Debt:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """A record that a file does not have as it is now; `removed`: it was gone at least for a while."""
+
+    part: str
+    key: Key
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Debts:
     """How many changes a document's file lacks, and since when."""
 
@@ -71,6 +80,15 @@ class Journal:
         """
         rows = self._db.execute("SELECT part, key, digest FROM _mm_records WHERE document = ?", (document,))
         return {(part, tuple(json.loads(key))): digest for part, key, digest in rows}
+
+    def owed(self, document: str, upto: int) -> list[Owed]:
+        """Return the records that a document's file lacks as they are now, each once."""
+        rows = self._db.execute(
+            "SELECT part, key, max(op = 'remove') FROM _mm_journal WHERE document = ? AND seq <= ? "
+            "GROUP BY part, key ORDER BY min(seq)",
+            (document, upto),
+        )
+        return [Owed(part, tuple(json.loads(key)), bool(removed)) for part, key, removed in rows]
 
     def position(self) -> int:
         """Return the number of the last debt that was ever noted, of whichever document."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from .codecs import CODECS, UNBINDABLE, Codec, from_json, key_text, plain
 from .derived import derive
 from .fields import Fields
 from .pack import DOCUMENT, KEY, VALUE, Child, Document, Part
 from .values import dumps
+
+_NO_MEMBERS: Final = (KEY, VALUE, DOCUMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,24 @@ class Mapper:
         self.document, self.part = document, part
         lists = tuple(child.member for child in part.children.values())
         self._fields = Fields(part.columns, part.echo, lists, part.key)
+        self._used = [name for name, column in part.columns.items() if column.member not in (KEY, DOCUMENT)]
+        self._unwritten = any(column.member in _NO_MEMBERS for column in part.columns.values())
         self._children = {table: (child, Fields(child.columns)) for table, child in part.children.items()}
         self._whole = next((name for name, c in part.columns.items() if c.member == VALUE), None)
         self._keys = frozenset(part.key)
         self._named = next((name for name in part.key if part.columns[name].member == KEY), None)
+        members = [part.columns[name].member for name in part.key]
+        self._key = members[0] if len(members) == 1 and members[0] not in _NO_MEMBERS else None  # the only one
 
     def key_of(self, name: str | None, value: Any) -> tuple[str, ...]:
         """Return the key of a record: one text for each key column. Raises NoKey."""
+        if self._key and type(value) is dict:
+            text = value.get(self._key)
+            if type(text) is str and not UNBINDABLE.search(text):
+                return (text,)
+        return self._key_of(name, value)
+
+    def _key_of(self, name: str | None, value: Any) -> tuple[str, ...]:
         texts = []
         for column in self.part.key:
             member = self.part.columns[column].member
@@ -78,7 +91,7 @@ class Mapper:
             columns[view_name] = CODECS[view.codec].fit(_at(looked, view.path))
         for derived_name, derived in self.part.derived.items():
             columns[derived_name] = derive(derived, columns[derived.of])
-        return Row(key, columns, dict(self._child_rows(key[0], lists)))
+        return Row(key, columns, dict(self._child_rows(key[0], lists)) if self._children else {})
 
     def _apart(self, name: str | None, value: Any) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
         if self._whole is not None:
@@ -93,8 +106,9 @@ class Mapper:
         if not isinstance(value, dict):
             return {**dict.fromkeys(self.part.columns), "extra": dumps(value), "members": None}, {}
         split = self._fields.apart(value, name)
-        columns = {**dict.fromkeys(self.part.columns), **split.columns}
-        return {**columns, "extra": split.extra, "members": split.members}, split.lists
+        columns = dict.fromkeys(self.part.columns) | split.columns if self._unwritten else split.columns
+        columns["extra"], columns["members"] = split.extra, split.members
+        return columns, split.lists
 
     def _exact(self, fitting: Any, value: Any) -> bool:
         """Whether a key made of the value itself gives the value back."""
@@ -123,10 +137,9 @@ class Mapper:
         name = self.name(row)
         if self._whole is not None:
             return self._whole_value(row)
-        if row["extra"] is not None:
+        if row["extra"] is not None and all(row[column] is None for column in self._used):
             extra = from_json(row["extra"])
-            used = (row[c] for c, column in self.part.columns.items() if column.member not in (KEY, DOCUMENT))
-            if not isinstance(extra, dict) and all(item is None for item in used):
+            if not isinstance(extra, dict):
                 return extra
         lists = {
             child.member: [fields.together(item, {}, None) for item in children.get(table, ())]

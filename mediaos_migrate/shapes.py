@@ -7,7 +7,7 @@ record. They are the same but in a map of lists, where a piece holds one element
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -69,16 +69,13 @@ def pointer(*steps: str | int | None) -> str:
     return _UNBINDABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
-def apart(shape: Shape, piece: Piece, under: str | None, index: int) -> Iterator[Element]:
+def apart(shape: Shape, piece: Piece, under: str | None, index: int) -> Sequence[Element]:
     """Take a piece apart; `index` is its number in its container, `under` the container's name, if it has one."""
     if shape is not Shape.LISTS:
-        step = index if shape is Shape.LIST else piece.name
-        yield Element(piece.name, piece.value, (under, step))
-    elif not isinstance(piece.value, list):
-        yield Element(piece.name, piece.value, (piece.name,), "not a list")
-    else:
-        for number, item in enumerate(piece.value):
-            yield Element(piece.name, item, (piece.name, number))
+        return (Element(piece.name, piece.value, (under, index if shape is Shape.LIST else piece.name)),)
+    if not isinstance(piece.value, list):
+        return (Element(piece.name, piece.value, (piece.name,), "not a list"),)
+    return [Element(piece.name, item, (piece.name, number)) for number, item in enumerate(piece.value)]
 
 
 def together(shape: Shape, elements: Iterable[Element]) -> Iterator[tuple[str | None, Any]]:

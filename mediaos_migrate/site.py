@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from . import __version__, files, locks, marker, migrations, pack
+from .documents.layout import Layout
 from .engines import sqlite
 from .engines.sqlite import Connection
 from .errors import CouldNotCheck, NoData, Refused
@@ -33,6 +34,7 @@ class Site:
 
     def __init__(self, data: Path, db: Path, app: Pack, vault: Vault) -> None:
         self.data, self.db, self.pack, self.vault = data, db, app, vault
+        self.layouts: dict[str, Layout] | None = None  # of files, kept by those who change them again and again
 
     @classmethod
     def open(

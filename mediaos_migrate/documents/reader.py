@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +11,12 @@ from typing import Any, Final
 from ..files import Hashing
 from ..pack import Document
 from ..shapes import Piece, Role, Shape
+from ..values import SCAN
 from .damage import damaged
 from .faults import Fault, twice
 from .scanner import Cursor
 
+PAGE: Final = 2**12
 PART: Final = 2**20  # what salvage leaves over is kept in parts of so many bytes
 VALUES: Final = frozenset('{["-0123456789tfn')  # how a value may begin
 
@@ -120,12 +123,16 @@ class Reading:
         self.contained, self._begun = True, None
         yield Piece(Role.OPEN, name, None, head, start, start + 1)
         while going:
-            cursor.peek()
-            start = cursor.offset
-            if entry := self._entry(cursor, 2, start):
-                yield Piece(Role.ENTRY, None, entry[0], start, start, entry[2])
+            for value, first, stop in cursor.several(2) or self._next(cursor):
+                yield Piece(Role.ENTRY, None, value, first, first, stop)
             going = cursor.continues("[")
         yield Piece(Role.CLOSE, name, None, cursor.offset - 1, cursor.offset - 1, cursor.offset)
+
+    def _next(self, cursor: Cursor) -> list[tuple[Any, int, int]]:
+        """Read the next value of a list; none if there is a fault that salvage can step over."""
+        cursor.peek()
+        entry = self._entry(cursor, 2, cursor.offset)
+        return [entry] if entry else []
 
     def _entry(self, cursor: Cursor, depth: int, head: int, fault: Fault | None = None) -> tuple[Any, int, int] | None:
         """Read a value with its byte range; None if there is a fault that salvage can step over."""
@@ -165,6 +172,20 @@ def part_of(path: Path, start: int, stop: int) -> bytes:
     with path.open("rb") as stream:
         stream.seek(start)
         return stream.read(stop - start)
+
+
+def values_at(path: Path, places: Iterable[int]) -> Iterator[tuple[Any, int]]:
+    """Read the objects that begin at these bytes of a file that was found to be whole, each with its place."""
+    with path.open("rb") as stream:
+        for place in places:
+            stream.seek(place)
+            data, more = b"", True
+            while more:
+                more = bool(found := stream.read(PAGE))
+                data += found
+                with suppress(StopIteration, ValueError):
+                    yield SCAN(data.decode("utf-8", "ignore"), 0)[0], place  # it may end inside a character
+                    more = False
 
 
 def refuse_twins(path: Path, document: Document, twins: frozenset[int]) -> None:

@@ -56,5 +56,9 @@ class Style:
     def entry(self, name: str | None, value: Any, depth: int) -> bytes:
         """Spell an entry (with its name in a map) that stands at a depth."""
         head = "" if name is None else quoted(name, ascii_only=self.ascii_only) + self.colon
+        return head.encode() + self.value(value, depth)
+
+    def value(self, value: Any, depth: int) -> bytes:
+        """Spell the value of an entry that stands at a depth."""
         body = pretty(value, self.indent if self.newline else "", depth, self.colon, ascii_only=self.ascii_only)
-        return (head + body.replace("\n", self.newline)).encode()
+        return body.replace("\n", self.newline).encode()

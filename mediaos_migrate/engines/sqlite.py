@@ -6,7 +6,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -163,6 +163,23 @@ def failed(error: sqlite3.Error | OSError) -> MigrateError:
     if "locked" in text:
         return MigrateError("Another program holds the database.", "Stop it and run the command again.")
     return MigrateError(f"The database could not do it: {text}.", "Run `mediaos-migrate doctor`.")
+
+
+@contextmanager
+def indexed_afterwards(connection: Connection, names: Collection[str]) -> Iterator[None]:
+    """Load tables without their indexes, and build these afterwards; inside a transaction."""
+    found = [
+        (name, sql)
+        for table in names
+        for name, sql in connection.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL", (table,)
+        ).fetchall()
+    ]
+    for name, _ in found:
+        connection.execute(f"DROP INDEX {quoted(name)}")
+    yield
+    for _, sql in found:
+        connection.execute(sql)
 
 
 @contextmanager

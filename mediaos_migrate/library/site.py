@@ -53,6 +53,7 @@ class Site(Host):
 
     def __init__(self, data: Path, db: Path, app: Pack, vault: Vault) -> None:
         super().__init__(data, db, app, vault)
+        self.layouts = {}
         self._views: dict[str, FileView] = {}
         self._models: dict[tuple[str, str], type[BaseModel]] = {}
         self._lock = threading.Lock()

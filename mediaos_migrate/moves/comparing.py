@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from heapq import merge
+from itertools import chain
 from typing import Any, TypeVar
 
 from ..compare import Home, Lens, compare
@@ -94,7 +95,9 @@ def _compare_part(
         held = _held(Ledger(store.connection).quarantined(document.name, name), site.vault, document.shape)
         mine = [] if keys is None else sorted(key for key in keys if len(key) == len(part.key))
         rows = store.all() if keys is None else iter(store.get(mine).values())
-        return told(merge(rows, held, key=lambda record: LAST if record.position is None else record.position))
+        if (first := next(held, None)) is not None:
+            rows = merge(rows, chain((first,), held), key=lambda r: LAST if r.position is None else r.position)
+        return told(rows)
 
     lens = Lens(
         site.vault.open,

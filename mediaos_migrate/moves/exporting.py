@@ -69,13 +69,15 @@ class Export:
     """The way of one document from its tables to a file."""
 
     def __init__(self, site: Site, connection: Connection, document: Document, progress: Progress = SILENT) -> None:
-        self._site, self._document, self._progress = site, document, progress
+        self._site, self.document, self._progress = site, document, progress
         self._ledger = Ledger(connection)
-        self._entry = self._ledger.document(document.name) or Entry(document.name, document.file, SKIPPED)
-        self._stores = site.stores(connection, document) if self._entry.state in (PRESENT, DAMAGED) else {}
-        self._envelope = _envelope(self._entry.envelope)
+        self.entry = self._ledger.document(document.name) or Entry(document.name, document.file, SKIPPED)
+        self.stores = site.stores(connection, document) if self.entry.state in (PRESENT, DAMAGED) else {}
+        self._envelope = _envelope(self.entry.envelope)
         self._pointers, self._names = Hashes(), Hashes()  # of what is in quarantine
+        self.holds_any = False
         for item in self._ledger.quarantined(document.name):
+            self.holds_any = True
             self._pointers.add(item.pointer)
             self._names.add(item.name)
         self._pointers.sort()
@@ -84,39 +86,39 @@ class Export:
     @property
     def file(self) -> str:
         """The name of the file that it writes."""
-        return self._document.file
+        return self.document.file
 
     @property
     def absent(self) -> bool:
         """Whether there is no such file, as far as the database knows."""
-        return not self._stores
+        return not self.stores
 
     def check_key(self) -> None:
         """Raise NeedsKey when something of this document was sealed by us and nothing opens it, or may be stale."""
-        if self._entry.state in (PRESENT, DAMAGED) and self._entry.digest is None:
+        if self.entry.state in (PRESENT, DAMAGED) and self.entry.digest is None:
             raise NeedsKey(
-                f"{self._document.file} changed while there was no key; what is sealed in the database may be stale.",
+                f"{self.document.file} changed while there was no key; what is sealed in the database may be stale.",
                 f"Give the key ({self._site.pack.key_variable} or --key-file) to `mediaos-migrate migrate` first.",
-                document=self._document.name,
+                document=self.document.name,
             )
-        for name, store in self._stores.items():
+        for name, store in self.stores.items():
             if not store.part.hidden:
                 continue
             fields = sorted({path for record in store.all() for path in locked_fields(record.value)})
-            raw = any(self._opened(item) is None for item in self._ledger.quarantined(self._document.name, name))
+            raw = any(self._opened(item) is None for item in self._ledger.quarantined(self.document.name, name))
             if fields or raw:
                 names = ", ".join([*fields, *(["its quarantine"] if raw else [])])
                 raise NeedsKey(
-                    f"{self._document.name} holds values that were sealed in the database: {names}.",
+                    f"{self.document.name} holds values that were sealed in the database: {names}.",
                     f"Give the key they were sealed with ({self._site.pack.key_variable} or --key-file).",
-                    document=self._document.name,
+                    document=self.document.name,
                     fields=fields,
                 )
 
     def run(self, to: Path) -> Exported:
         """Write the file, unless it is not there."""
-        document, entry = self._document, self._entry
-        if not self._stores:
+        document, entry = self.document, self.entry
+        if not self.stores:
             return Exported(document.name, document.file, entry.state)
         self._progress.step("export", document.file)
         if document.shape is Shape.ONE and not any(True for _ in self._merged(RECORDS)):
@@ -138,17 +140,17 @@ class Export:
     def write(self, stream: BinaryIO, base: Path | None) -> None:
         """Write the document: over the bytes of an older version, or in the app's usual layout."""
         if base:
-            Patch(base, self._document, Style.from_json(self._entry.style)).write(stream, self._content(), self)
+            Patch(base, self.document, Style.from_json(self.entry.style)).write(stream, self._content(), self)
         else:
-            write(stream, self._document, self._content())
+            write(stream, self.document, self._content())
 
     @contextmanager
     def _base(self) -> Iterator[Path | None]:
         """Lend out the bytes that were imported, to be patched: a backup, or a copy of the file, which may change."""
-        digest, name = self._entry.digest or "", self._document.file
-        base = backups.holding(self._site, name, digest) if self._entry.state == PRESENT else None
+        digest, name = self.entry.digest or "", self.document.file
+        base = backups.holding(self._site, name, digest) if self.entry.state == PRESENT else None
         here = self._site.data / name
-        if base or self._entry.state != PRESENT or not here.is_file() or files.digest(here) != digest:
+        if base or self.entry.state != PRESENT or not here.is_file() or files.digest(here) != digest:
             yield base
             return
         with scratch.folder("base") as folder:
@@ -158,7 +160,7 @@ class Export:
         envelope = self._envelope
         before = [Want((name,), n, name, value) for n, (name, value) in enumerate(envelope.before.items())]
         after = [Want((name,), LAST, name, value) for name, value in envelope.after.items()]
-        if SIBLINGS in self._stores:
+        if SIBLINGS in self.stores:
             wants = [
                 Want(
                     (r.element.name or "",),
@@ -171,12 +173,12 @@ class Export:
             at = LAST if envelope.at is None else envelope.at
             before = [want for want in wants if want.place < at]
             after = [want for want in wants if want.place >= at]
-        contained = envelope.at is not None or self._stores[RECORDS].count() > 0
+        contained = envelope.at is not None or self.stores[RECORDS].count() > 0
         return Content(self._entries, before, after, contained)
 
     def _entries(self) -> Iterator[Want]:
         records = self._told(self._merged(RECORDS))
-        if self._document.shape is Shape.LISTS:
+        if self.document.shape is Shape.LISTS:
             yield from self._lists(records)
             return
         for record in records:
@@ -192,7 +194,7 @@ class Export:
         """Say now and then how many of the records are written."""
         for number, record in enumerate(records):
             if number % EVERY == 0:
-                self._progress.at(number, self._entry.count or 0)
+                self._progress.at(number, self.entry.count or 0)
             yield record
 
     def _lists(self, records: Iterable[Record]) -> Iterator[Want]:
@@ -211,12 +213,12 @@ class Export:
 
     def _merged(self, part: str) -> Iterator[Record]:
         """Walk through rows and quarantined records of a part in the order of the file."""
-        held = (self._record(item) for item in self._ledger.quarantined(self._document.name, part))
-        return merge(self._stores[part].all(), held, key=lambda r: LAST if r.position is None else r.position)
+        held = (self._record(item) for item in self._ledger.quarantined(self.document.name, part))
+        return merge(self.stores[part].all(), held, key=lambda r: LAST if r.position is None else r.position)
 
     def _record(self, item: Quarantined) -> Record:
         value = loads(self._opened(item) or "null")
-        unfit = item.reason if self._document.shape is not Shape.LISTS or item.pointer.count("/") < 2 else ""  # noqa: PLR2004
+        unfit = item.reason if self.document.shape is not Shape.LISTS or item.pointer.count("/") < 2 else ""  # noqa: PLR2004
         element = Element(item.name, value, item.pointer, unfit)
         return Record((), value, element, item.position, unfit=item.reason)
 
@@ -228,19 +230,19 @@ class Export:
         """Return who a piece of the old file is."""
         if piece.name is not None:
             return (piece.name,)
-        place = pointer(self._document.under, index)
+        place = pointer(self.document.under, index)
         if self._held(place) is not None:
             return ("#", place)
         try:
-            return Mapper(self._document, self._document.records).key_of(None, piece.value)
+            return Mapper(self.document, self.document.records).key_of(None, piece.value)
         except NoKey:
             return ("#", place)
 
     def _held(self, place: str) -> int | None:
-        return self._ledger.held_at(self._document.name, place) if place in self._pointers else None
+        return self._ledger.held_at(self.document.name, place) if place in self._pointers else None
 
     def _held_as(self, name: str) -> int | None:
-        return self._ledger.held_as(self._document.name, name) if name in self._names else None
+        return self._ledger.held_as(self.document.name, name) if name in self._names else None
 
     def place(self, identity: Identity) -> int | None:
         """Return where a record stands now, or None when it is gone."""
@@ -250,7 +252,7 @@ class Export:
             return held  # None: it stood in quarantine, and does no more
         if identity[0] in (name for _, name in self._envelope.empty):
             return LAST
-        return self._stores[RECORDS].place(identity)
+        return self.stores[RECORDS].place(identity)
 
 
 def _envelope(text: str | None) -> Envelope:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -18,7 +18,7 @@ from ..report import SILENT, Progress
 from ..site import Site
 from ..stages import Stage
 from ..stores.file import Envelope
-from . import fences, placing, preflight
+from . import fences, placing, preflight, splicing
 from .exporting import Export
 from .importing import Contradiction, import_document
 from .surveyed import Options, Survey
@@ -179,6 +179,8 @@ def mirror(site: Site, connection: Connection, document: Document) -> Mirrored:
         journal, ledger = Journal(connection), Ledger(connection)
         owed = journal.debts().get(document.name)
         entry = ledger.document(document.name)
+        if owed and entry and (done := _edited(site, connection, document, entry, owed.count)):
+            return done
         before = digest_of(site, document)
         if before == (entry.digest if entry else None) and owed is None:
             return Mirrored(document.name, 0, before)
@@ -187,6 +189,20 @@ def mirror(site: Site, connection: Connection, document: Document) -> Mirrored:
             if owed is None:
                 return Mirrored(document.name, 0, before)
         return _rewrite(site, connection, document, before, owed.count if owed else 0)
+
+
+def _edited(site: Site, connection: Connection, document: Document, entry: Entry, paid: int) -> Mirrored | None:
+    """Write a file whose layout is known without looking at it before: it is digested while it is copied.
+
+    None when it is not what we left.
+    """
+    layout = (site.layouts or {}).get(document.name)
+    if layout is None or layout.digest != entry.digest:
+        return None
+    with suppress(FileChanged, Damaged, FileNotFoundError):
+        return _rewrite(site, connection, document, entry.digest, paid)
+    (site.layouts or {}).pop(document.name, None)
+    return None
 
 
 def rebuild(site: Site, connection: Connection, document: Document) -> Mirrored:
@@ -259,12 +275,12 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
             return Mirrored(document.name, paid, before)
         export.check_key()
         entry = Ledger(connection).document(document.name)
-        base = site.file(document) if entry and before is not None and before == entry.digest else None
+        base = before if entry and before is not None and before == entry.digest else None
         with replacement.writing() as stream:
-            export.write(stream, base)
+            after = splicing.write_over(site, export, stream, base, journal.owed(document.name, upto))
     finally:
         connection.execute("ROLLBACK")
-    intent = Intent(document.name, "table", before, files.digest(replacement.written), upto)
+    intent = Intent(document.name, "table", before, after or files.digest(replacement.written), upto)
     with transaction(connection):
         journal.intend(intent)
     crash.point("mirror.intended")

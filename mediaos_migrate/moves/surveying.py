@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,16 +18,19 @@ from ..errors import Damaged, NotSettled, Refused
 from ..evidence import Admitted
 from ..ledger import DAMAGED, MISSING, PRESENT, SKIPPED, Entry
 from ..pack import Document, Part
+from ..record import Record
 from ..report import CAP, EVERY, SILENT, Anomaly, Progress
 from ..secrets import is_envelope, looks_sealed, secrets_in
+from ..shapes import Shape
 from ..site import Site, parts
 from ..stages import Stage
-from ..stores.file import FileStore
+from ..stores.file import RECORDS, FileStore
 from . import plausible
 from .surveyed import Options, Survey
 
 LOOKS: Final = 5
 PAUSE: Final = 0.05
+FEW: Final = 4  # one in so many records: as long as fewer are looked for, a jump to each is cheaper than a pass
 _KEPT: Final = ("size", "count", "unfit", "plain", "anomaly_count", "refers", "envelope")  # of a look, for the next one
 
 
@@ -195,13 +198,21 @@ class _Pass:
         seen.state = DAMAGED if seen.salvage else PRESENT
         for name, inspector in self._inspectors.items():
             if inspector.needs_second:
-                inspector.second(record for part, record in store.all() if part == name)
+                inspector.second(self._again(name, seen.count))
             seen.anomalies += inspector.kept
             seen.anomaly_count += inspector.count
             seen.references.update(inspector.references)
         if seen.twins:
             self._sum_again(seen)
         return seen
+
+    def _again(self, name: str, count: int) -> Iterator[Record]:
+        """Walk through the records that a second look has to see: few of a list are found by their places."""
+        places = self._inspectors[name].places
+        listed = self._document.shape is Shape.LIST and name == RECORDS and not self._salvage
+        if listed and places is not None and len(places) * FEW <= count:
+            return self._store.at(places)
+        return (record for part, record in self._store.all() if part == name)
 
     def _first(self, seen: Survey, progress: Progress) -> None:
         size = self._store.path.stat().st_size

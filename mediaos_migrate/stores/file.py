@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..digest import Hashes
-from ..documents.reader import Reading, Rest
+from ..documents.layout import Layout
+from ..documents.reader import Reading, Rest, values_at
 from ..mapping import Mapper, NoKey
 from ..pack import Document, Part
 from ..record import Record
@@ -77,8 +78,7 @@ class FileStore:
         self.envelope = Envelope({}, {}, None, [])
         self.names = Hashes()
         seen: set[tuple[str, ...]] = set()
-        counts = {RECORDS: 0, SIBLINGS: 0}
-        members = index = 0
+        members = index = position = 0
         for piece in self.reading:
             if piece.role is Role.SIBLING:
                 yield from self._sibling(piece, members, seen)
@@ -89,10 +89,30 @@ class FileStore:
             elif piece.role is Role.ENTRY and not self._is_second(piece, seen):
                 if piece.name is not None:
                     self.names.add((NAME, piece.name))
-                for record in self._entry(piece, index, counts[RECORDS]):
-                    counts[RECORDS] += 1
-                    yield RECORDS, self._unique(RECORDS, record, seen)
+                for record in self._entry(piece, index, position):
+                    position += 1
+                    yield RECORDS, self._unique(RECORDS, record, seen) if self._twins else record
                 index += 1
+
+    def at(self, places: Iterable[int]) -> Iterator[Record]:
+        """Read the records of a list that begin at these bytes; where in the list they stand is not known."""
+        for value, start in values_at(self.path, places):
+            piece = Piece(Role.ENTRY, None, value, start, start, start)
+            yield self._record(RECORDS, Element(None, value, ""), piece, 0)
+
+    def layout(self) -> Layout | None:
+        """Find out where each record of the file lies; None where some are no records, or keys stand for several."""
+        if self.document.shape not in (Shape.LIST, Shape.MAP):
+            return None
+        found, keys = Layout(), Hashes()
+        for part, record in self.all():
+            if record.unfit:
+                return None
+            if part == RECORDS:
+                keys.add(record.key)
+                found.add(record.key, record.start, record.stop)
+        found.digest = self.reading.digest
+        return None if keys.twins() else found
 
     @property
     def rest(self) -> list[Rest]:

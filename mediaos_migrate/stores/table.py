@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from ..documents.writer import LAST
@@ -48,6 +49,7 @@ class TableStore:
         self._prepare()
 
     def _prepare(self) -> None:
+        self._cells = itemgetter(*self._columns)  # of a row's columns, in the order in which they are inserted
         columns = [*self._columns, "position"]
         names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
         self._names = columns
@@ -234,10 +236,7 @@ class TableStore:
         rows = [self.rows(record) for record in records]
         self.connection.executemany(
             self._insert,
-            [
-                (*(row.columns[name] for name in self._columns), record.position)
-                for row, record in zip(rows, records, strict=True)
-            ],
+            [(*self._cells(row.columns), record.position) for row, record in zip(rows, records, strict=True)],
         )
         self._remove_children([row.key for row in rows])  # a foreign hand may have left some
         self._put_children(rows)
@@ -318,6 +317,11 @@ class TableStore:
             key,
         ).fetchone()
         return None if not row[0] else LAST if row[1] is None else int(row[1])
+
+    def count_from(self, position: int) -> int:
+        """Return how many records stand at a position or after it."""
+        sql = f"SELECT count(*) FROM {self._table} WHERE {self.scope} AND (position >= ? OR position IS NULL)"
+        return int(self.connection.execute(sql, (position,)).fetchone()[0])
 
     def remove(self, keys: Sequence[Key]) -> None:
         """Remove records; their child rows go with them."""
