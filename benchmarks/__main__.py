@@ -66,7 +66,7 @@ class Run:
         return self._measured
 
     def _measure(self, size: int, *, carried: bool, lived: bool) -> None:
-        grown = "growth" in self._parts and size <= LIVED
+        grown = "growth" in self._parts
         contests = [
             (carried, carrying.CARRYING, self._measured.carrying),
             (grown, living.GROWING, self._measured.growing),

@@ -24,7 +24,7 @@ _HOW: Final = """\
 
 ```sh
 make bench                      # some minutes: 10,000 records, three rounds
-make bench SIZE=1000000         # the whole table; half an hour or more, 3 GB of disk and 4 GB of memory for the peers
+make bench SIZE=1000000         # the whole table; an hour or more, 12 GB of disk, 4 GB of memory for peers
 make bench ONLY=live ROUNDS=5   # one part: carry, live or growth
 make bench-docs SIZE=100000     # and write this page and its plot
 ```
