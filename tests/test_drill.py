@@ -23,6 +23,7 @@ from mediaos_migrate.drill.model import Model, Said, Write
 from mediaos_migrate.drill.play import Copy, Play
 from mediaos_migrate.drill.result import Act, Drill
 from mediaos_migrate.report import SILENT
+from mediaos_migrate.show import worst_day
 from mediaos_migrate.stages import Stage
 
 VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
@@ -208,6 +209,27 @@ def test_a_drill_that_lost_something_ends_with_three():
     told = Drill(1, 1, 1, quick=True)
     told.acts += [Act("One", "off", failed=["x"]), Act("Two", "live", lost=["library: y in the file"])]
     assert (told.exit_code, told.lost) == (3, ["Two at live: library: y in the file"])
+
+
+def test_a_page_names_what_was_lost_and_what_was_left_out(site_folder):
+    told = Drill(15, 90, 1, quick=True, left_out={"migrate": ["done"]})
+    told.acts += [Act("One", "off", ["fine"]), Act("Two", "live", ["<b>not</b> so"], lost=["library: y in the file"])]
+    page = "\n".join(worst_day.drilled(told, Site.open(site_folder)))
+    assert '<h1 class="differs">Something was LOST' in page
+    assert "LOST: Two at live: library: y in the file" in page
+    assert "&lt;b&gt;not&lt;/b&gt; so" in page
+    assert "migrate: done" in page
+
+
+def test_a_page_tells_why_there_was_no_drill(tmp_path):
+    told = command("drill", "--format", "html", "--data", tmp_path / "nowhere")
+    assert told.code == 4
+    assert '<h1 class="unsure">There was no drill</h1>' in told.out
+
+
+def test_a_page_is_never_written_into_the_data(site_folder):
+    told = command("drill", "--report", site_folder / "page.html", "--data", site_folder)
+    assert (told.code, (site_folder / "page.html").exists()) == (4, False)
 
 
 def test_a_copy_that_a_killed_drill_left_is_removed_by_the_next_run(tmp_path):

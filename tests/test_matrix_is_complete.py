@@ -16,7 +16,7 @@ PACKAGE = Path(mediaos_migrate.__file__).parent
 STEPS = {"transaction", "replacing", "Replacement", "create", "make_folder", "sync_folder", "unlink", "rename", "rmdir"}
 STEPS |= {"copy", "restore", "backup", "point"}
 ELSEWHERE = {
-    "cli/moving.py:_rehearse.write": "writes a report where the operator wants it",
+    "cli/pages.py:write": "writes a report where the operator wants it",
     "library/service.py:Service._writing": "jobs and sessions: one transaction, no file (test_jobs, test_sessions)",
     "library/shadow.py:Shadow._count": "how many reads were compared: nobody is told that it is counted",
     "migrations/folder.py:new": "makes files of a pack",

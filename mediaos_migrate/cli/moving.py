@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import files
-from ..errors import MigrateError, Refused, UsageError
+from ..errors import MigrateError, UsageError
 from ..show import payload, text
 from ..site import Site
+from . import pages
 from .answers import Answer, Said, answer, narrator
 from .options import (
     APP,
@@ -68,24 +68,16 @@ def _rehearse(
 
     work, report = places
 
-    def write(lines: Iterable[str]) -> None:
-        if report:
-            with files.replacing(report, files.owner_of(report.parent)) as stream:
-                stream.write("\n".join([*lines, ""]).encode())
-
     def act() -> Answer:
         site = opened()
-        if report and not report.parent.is_dir():
-            raise UsageError(f"There is no folder {report.parent}.", "Make it, or name another file with --report.")
-        if report and site.data.resolve() in report.resolve().parents:
-            raise Refused(f"{report} lies in the data folder, which a rehearsal leaves alone.", "Name another place.")
+        pages.check(report, site)
         try:
             with narrator(as_json) as progress:
                 result = rehearsing.rehearse(site, options, work, progress)
         except MigrateError as error:
-            write(rehearsal.failed(error))
+            pages.write(report, rehearsal.failed(error))
             raise
-        write(rehearsal.rehearsed(result, site))
+        pages.write(report, rehearsal.rehearsed(result, site))
         return Answer(payload.rehearsed(result), text.rehearsed(result), result.exit_code)
 
     return answer("rehearse", as_json, act)

@@ -50,7 +50,7 @@ class Ended:
     def said(self) -> str:
         """The first thing that it had to say, steps aside."""
         lines = [line for line in self.err.splitlines() if line and not line.startswith(STEP) and " … (" not in line]
-        return lines[0] if lines else "it said nothing"
+        return lines[0].rstrip(".") if lines else "it said nothing"
 
     def acknowledged(self, groups: Sequence[Group]) -> list[Write]:
         """Return what it had written for sure, even if it was killed then."""

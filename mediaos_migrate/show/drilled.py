@@ -56,7 +56,7 @@ def text(result: Drill, name: str) -> Lines:
     yield from notes(result)
     yield from (f"LOST: {each}" for each in result.lost)
     yield from (f"FAILED: {each}" for each in result.failed)
-    yield f"It took {result.seconds:.0f} s. {verdict(result)}"
+    yield f"It took {result.seconds:.1f} s. {verdict(result)}"
 
 
 def counted(result: Drill) -> str:

@@ -51,15 +51,15 @@ def validated(result: Validation, site: Site) -> Lines:
     yield from page(title, header, e("main", *documents, not_checked(result)), footer(result, site))
 
 
-def failed(error: MigrateError) -> Lines:
-    """Tell why there was no validation."""
+def failed(error: MigrateError, title: str = NOTHING) -> Lines:
+    """Tell why there was no validation, or whatever was asked for."""
     body = [
         e("p", error.message, class_="message"),
         e("p", e("strong", error.remedy)) if error.remedy else None,
     ]
     kind = f"{type(error).__name__}, exit code {error.exit_code}; mediaos-migrate {__version__}, {now()}"
-    header = e("header", e("h1", NOTHING, class_="unsure"), e("p", kind, class_="soft"))
-    yield from page(NOTHING, header, e("section", *body))
+    header = e("header", e("h1", title, class_="unsure"), e("p", kind, class_="soft"))
+    yield from page(title, header, e("section", *body))
 
 
 def document(report: DocumentReport, result: Validation) -> ET.Element:
