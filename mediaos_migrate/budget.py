@@ -1,4 +1,4 @@
-"""How much memory this process may take, and what gets how much of it: page caches, batches, log."""
+"""How much memory this process may take, and what gets how much of it: page caches and batches."""
 
 from __future__ import annotations
 
