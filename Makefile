@@ -1,7 +1,7 @@
 # A fresh machine needs only Python 3.11 or newer, make and git.
 
 PYTHON ?= python3
-JOBS ?= auto
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 BIN := .venv/bin
 STAMP := .venv/.installed
