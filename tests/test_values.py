@@ -379,8 +379,9 @@ def test_what_a_secret_hides_is_had_on_request_only():
     assert Secret(HIDDEN).reveal() == HIDDEN
 
 
-def test_a_redacted_value_shows_numbers_by_their_tokens():
-    assert redacted({"a": [Number("1.0"), Secret(HIDDEN)], "b": 2}) == {"a": ["1.0", DOTS], "b": 2}
+@pytest.mark.parametrize(("token", "shown"), [("1.0", 1.0), ("1.50", "1.50"), ("1e999", "1e999"), ("0.1", 0.1)])
+def test_a_redacted_value_shows_a_number_or_its_token_where_python_would_spell_it_otherwise(token, shown):
+    assert redacted({"a": [Number(token), Secret(HIDDEN)], "b": 2}) == {"a": [shown, DOTS], "b": 2}
 
 
 @pytest.mark.parametrize("value", [Secret("x", locked=True), [1, {"a": Secret("x", locked=True)}]])
