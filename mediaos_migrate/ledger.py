@@ -86,6 +86,7 @@ MISSING: Final = "missing"
 DAMAGED: Final = "damaged"  # taken as far as --salvage could take it
 SKIPPED: Final = "skipped"
 EQUAL: Final = "equal"  # of a read that was compared
+MARKS: Final = "$marker"  # in _mm_changes, where no table is called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,22 @@ class Ledger:
         if row is None:
             raise NeedsPerson("The database has lost the row that says whose it is.", "Restore a backup of it.")
         return dict(row)
+
+    def marks(self) -> int:
+        """Return how often the marker beside the files was written: a count that only an older database is behind."""
+        row = self._db.execute("SELECT count FROM _mm_changes WHERE name = ?", (MARKS,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def mark(self, least: int = 0) -> int:
+        """Count that the marker is about to be written; the new count is more than `least`."""
+        with transaction(self._db):
+            count = max(self.marks(), least) + 1
+            self._db.execute(
+                "INSERT INTO _mm_changes (name, count) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET count = excluded.count",
+                (MARKS, count),
+            )
+        return count
 
     def accepted_folders(self) -> list[str]:
         """Return the other data folders that a person has said to leave aside."""

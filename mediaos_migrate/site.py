@@ -177,7 +177,7 @@ class Site:
                     if not any_key:
                         Keyring(connection).check(self.vault, self.pack.key_variable)
         elif not adopting:
-            marker.check_lost(self.state, self.db)
+            marker.forget(self.state, self.db)
         with closing(sqlite.open_database(self.db, self.owner)) as connection:
             yield connection
 

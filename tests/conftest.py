@@ -40,6 +40,7 @@ SHARES: Final = {
     "test_planted_mistakes": 0.4,
     "test_power_cut.py::test_a_move_survives_a_power_cut_at_any_moment": 0.5,
     "test_quarantine": 0.5,
+    "test_recover": 0.3,
     "test_rollback": 0.3,
     "test_scrub": 0.5,
     "test_shadow": 0.5,

@@ -176,6 +176,13 @@ def broken(folder: Path) -> None:
     (folder / "mediaos.db").write_bytes(b"no database" * 100)
 
 
+def cut_off(folder: Path) -> None:
+    for path in folder.glob("mediaos.db-*"):
+        path.unlink()
+    with (folder / "mediaos.db").open("r+b") as stream:
+        stream.truncate((folder / "mediaos.db").stat().st_size - 4096)
+
+
 def without_schema(folder: Path) -> None:
     must(folder, "schema", "down", "--to", "0", "--accept-loss", "--yes")
 
@@ -230,6 +237,7 @@ STARTS: Final = {
     "different at live": Start("live", different),
     "backed up": Start("live", backed_up),
     "broken": Start("backed up", broken),
+    "cut off": Start("complete", cut_off),
     "twins in the file": Start("files", twins),
     "twins": Start("twins in the file", migrated),
     "untwinned": Start("twins", untwinned),
@@ -344,6 +352,8 @@ MOVES: Final = {
     "backup restore": Move("backed up", ("backup", "restore", KNOWN, "--yes")),
     "restore of a document": Move("backed up", ("backup", "restore", KNOWN, "--document", "authors", "--yes")),
     "restore over a broken one": Move("broken", ("backup", "restore", KNOWN, "--yes")),
+    "recover from a backup": Move("broken", ("recover", "--from", "backup", "--yes")),
+    "recover by salvage": Move("cut off", ("recover", "--from", "salvage", "--yes")),
     "keys seal": Move("secrets", ("keys", "seal", "--yes"), keyed=True, proof=("keys", "check")),
     "keys rotate": Move("sealed", ROTATE, keyed=True, proof=("keys", "check", "--key-file", NEW_KEY)),
     "keys rotate at live": Move("sealed at live", ROTATE, keyed=True, proof=("keys", "check", "--key-file", NEW_KEY)),

@@ -71,6 +71,7 @@ CALLS: Final = {
     "backup restore": ["backup", "restore", BACKUP, "--as-it-is", "--yes"],
     "backup prune": ["backup", "prune", "--keep-last", "1"],
     "backup schedule": ["backup", "schedule"],
+    "recover": ["recover"],
     "schema status": ["schema", "status"],
     "schema up": ["schema", "up"],
     "schema down": ["schema", "down", "--yes", "--accept-loss"],

@@ -25,6 +25,7 @@ HOMES: Final = {
     "looking": ("status", "health", "doctor", "show"),
     "keeping": ("quarantine", "evidence"),
     "backups": ("backup",),
+    "recovering": ("recover",),
     "sealing": ("scrub", "keys"),
     "drilling": ("drill",),
     "proving": ("schema",),

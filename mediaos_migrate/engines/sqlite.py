@@ -146,7 +146,10 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def _not_a_database(path: Path, error: sqlite3.DatabaseError) -> MigrateError:
     if "not a database" in str(error):
-        return NotOurs(f"{path} is not a SQLite database.", "Name another file with --db, or move this one away.")
+        return NotOurs(
+            f"{path} is not a SQLite database.",
+            "Name another file with --db, or see what can be had back: `mediaos-migrate recover`.",
+        )
     return failed(error)
 
 
@@ -162,6 +165,8 @@ def failed(error: sqlite3.Error | OSError) -> MigrateError:
         return CouldNotCheck("The database holds text that is not UTF-8.", "Restore a backup of it, or mend that text.")
     if "locked" in text:
         return MigrateError("Another program holds the database.", "Stop it and run the command again.")
+    if "malformed" in text:
+        return MigrateError(f"The database is damaged: {text}.", "See what can be had back: `mediaos-migrate recover`.")
     return MigrateError(f"The database could not do it: {text}.", "Run `mediaos-migrate doctor`.")
 
 

@@ -16,7 +16,7 @@ from .. import marker, slow
 from ..engines import sqlite, timing
 from ..engines.sqlite import Connection
 from ..errors import MigrateError, UsageError
-from ..journal import Journal
+from ..journal import Debts, Journal
 from ..keyring import Keyring
 from ..ledger import Ledger
 from ..moves import health, mirroring, preflight
@@ -185,8 +185,10 @@ class Site(Host):
         """Note that the second home could not be written: the debt stays in the journal."""
         self.last_failure = type(error).__name__
         LOG.warning("the second home could not be written, its debt is noted: %s", type(error).__name__)
-        connection = self.connection()
-        owed = Journal(connection).debts() if connection else {}
+        owed: dict[str, Debts] = {}
+        with suppress(MigrateError, sqlite3.Error):  # the database itself may be damaged
+            connection = self.connection()
+            owed = Journal(connection).debts() if connection else {}
         for name, debts in owed.items():
             if debts.count > self.policy.debts:
                 LOG.error("%s: its file lacks %d changes, the oldest of %s", name, debts.count, debts.oldest)

@@ -92,6 +92,8 @@ def migrate(site: Site, options: Options, progress: Progress = SILENT) -> Migrat
                 result.key["clear_text"] = any(_holds_plain(site, connection, seen) for seen in surveys)
             with result.timed("validate"), _unmoved(site, surveys):
                 _validate(site, connection, surveys, result, progress)
+            if result.changed:
+                marker.note(site.state, Ledger(connection), site.owner)
         crash.point("done")
     return result
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from .. import crash, files
+from .. import crash, files, marker
 from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
 from ..errors import Damaged, FileChanged, NeedsPerson, NotSettled, Suspect
@@ -310,6 +310,7 @@ def flush(site: Site, connection: Connection, progress: Progress = SILENT) -> li
             with site.holding(document.name):
                 recover(site, connection, document)
             told.append(Mirrored(document.name, 1, digest_of(site, document)))
+    marker.note(site.state, ledger, site.owner)
     return told
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from typing import Final
 
 from .. import crash, files
 from ..backups import checking
@@ -15,11 +17,13 @@ from ..ledger import Ledger
 from ..pack import Document
 from ..report import Progress
 from ..site import Site
-from . import mirroring, trial
+from . import fences, mirroring, trial
 from .comparing import compare_document
 from .importing import import_document
 from .mirroring import CONFLICTS
 from .trial import Trial
+
+SUFFIXES: Final = ("-wal", "-shm", "-journal", "")  # the file itself last: a run that is killed finds it again
 
 
 def has_database(site: Site) -> bool:
@@ -49,6 +53,15 @@ def is_broken(site: Site) -> bool:
         return True
 
 
+def is_damaged(site: Site) -> bool:
+    """Tell whether SQLite finds the database damaged, though it can be opened."""
+    try:
+        with sqlite.looking(site.db) as connection:
+            return bool(connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok")
+    except (sqlite3.DatabaseError, MigrateError):
+        return True
+
+
 def put_database(site: Site, tried: Trial, patience: float) -> None:
     """Write the database of the backup into the live file, whoever has it open; all of it or nothing."""
     with tried.looking() as saved:
@@ -64,18 +77,23 @@ def put_database(site: Site, tried: Trial, patience: float) -> None:
             sqlite.restore(saved, live, patience)
 
 
-def _put_aside(site: Site) -> None:
-    """Keep what is no database, so that nothing in it is lost; its -wal must not meet the next one."""
+def keep_bytes(site: Site) -> Path:
+    """Keep the bytes of a database as they are, with those of its -wal; return where."""
     folder = site.state / CONFLICTS
     files.make_folder(folder, site.owner)
-    digest = files.digest(site.db)[:16]
-    for suffix in ("-wal", "-shm", "-journal", ""):  # the file itself last: a run that is killed finds it again
-        path = site.db.with_name(site.db.name + suffix)
-        if path.exists():
-            copy = folder / f"{site.db.name}-{digest}{suffix}"
-            if not copy.exists():
-                files.copy(path, copy, site.owner)
-            path.unlink()
+    kept = folder / f"{site.db.name}-{files.digest(site.db)[:16]}"
+    for suffix in SUFFIXES:
+        path, copy = site.db.with_name(site.db.name + suffix), kept.with_name(kept.name + suffix)
+        if path.exists() and not copy.exists():
+            files.copy(path, copy, site.owner)
+    return kept
+
+
+def _put_aside(site: Site) -> None:
+    """Keep what is no database, so that nothing in it is lost; its -wal must not meet the next one."""
+    keep_bytes(site)
+    for suffix in SUFFIXES:
+        site.db.with_name(site.db.name + suffix).unlink(missing_ok=True)
     files.sync_folder(site.db.parent)
 
 
@@ -96,8 +114,9 @@ def put_file(site: Site, there: Site, document: Document) -> None:
     """Put a file in its place, or take it away if it was missing."""
     path, source = site.file(document), there.file(document)
     if source.is_file():
+        fences.remove(site, document)
         files.copy(source, path, site.owner)
-    elif path.is_symlink() or path.exists():
+    elif path.is_symlink() or path.is_file():
         path.unlink()
         files.sync_folder(path.parent)
 

@@ -20,7 +20,16 @@ from ..report import SILENT, Progress
 from ..site import Site
 from . import trial
 from .intent import Intent
-from .putting import has_database, is_broken, opened, put_database, put_documents, put_everything
+from .putting import (
+    has_database,
+    is_broken,
+    is_damaged,
+    keep_bytes,
+    opened,
+    put_database,
+    put_documents,
+    put_everything,
+)
 from .trial import Trial
 
 REASON: Final = "before-restore"
@@ -75,18 +84,23 @@ def restore(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) -
         open_intent = Intent.read(site)
         backup = backups.find(site, wanted.name)
         if open_intent and (_is_it(open_intent, backup, wanted) or not _is_all(site, backup, wanted)):
-            done = _complete(site, open_intent, progress)
+            done = complete(site, open_intent, progress)
             if _is_it(open_intent, backup, wanted):
                 return done
-        with _tried(site, backup, progress) as tried:
-            plan = _plan(site, tried, wanted)
-            _refuse(site, tried, plan, wanted)
-            ask(plan)
-            progress.step("back up", "what is there now")
-            intent = Intent(
-                str(backup.path.resolve()), backup.name, list(wanted.documents), _safety(site), wanted.as_it_is
-            )
-            return _run(site, tried, intent, plan, progress)
+        return put_back(site, backup, wanted, ask, progress)
+
+
+def put_back(site: Site, backup: Backup, wanted: Wanted, ask: Ask, progress: Progress) -> Restored:
+    """Do the same with a backup at hand; the caller holds the lock."""
+    with _tried(site, backup, progress) as tried:
+        plan = _plan(site, tried, wanted)
+        _refuse(site, tried, plan, wanted)
+        ask(plan)
+        progress.step("back up", "what is there now")
+        path, safety = str(backup.path.resolve()), _safety(site)
+        return _run(
+            site, tried, Intent(path, backup.name, list(wanted.documents), safety, wanted.as_it_is), plan, progress
+        )
 
 
 def resume(site: Site, progress: Progress = SILENT) -> Restored:
@@ -95,7 +109,7 @@ def resume(site: Site, progress: Progress = SILENT) -> Restored:
         intent = Intent.read(site)
         if intent is None:
             raise UsageError("No restore was interrupted.", "Name a backup to go back to.")
-        return _complete(site, intent, progress)
+        return complete(site, intent, progress)
 
 
 def rehearse(site: Site, wanted: Wanted, progress: Progress = SILENT) -> Restored:
@@ -132,7 +146,7 @@ def _tried(site: Site, backup: Backup, progress: Progress) -> Iterator[Trial]:
         yield trial.run(site, backup, folder)
 
 
-def _complete(site: Site, intent: Intent, progress: Progress) -> Restored:
+def complete(site: Site, intent: Intent, progress: Progress) -> Restored:
     """Do all steps of an interrupted restore once more: each of them ends the same however often it is done."""
     with _tried(site, load(Path(intent.path), site), progress) as tried:
         plan = _plan(site, tried, Wanted(intent.backup, tuple(intent.documents)))
@@ -179,6 +193,9 @@ def _safety(site: Site) -> str | None:
         return None
     with ExitStack() as held:
         sound = has_database(site) and not is_broken(site)
+        if sound and is_damaged(site):  # no backup of it could be relied on
+            keep_bytes(site)
+            sound = False
         connection = held.enter_context(closing(opened(site))) if sound else None
         return backups.take(site, connection, Wish(REASON)).name
 
@@ -190,10 +207,11 @@ def _run(site: Site, tried: Trial, intent: Intent, plan: Plan, progress: Progres
     crash.point("restore.intended")
     if plan.database:
         progress.step("restore", "the database")
+        stays = not has_database(site) or not is_broken(site)
         try:
             put_database(site, tried, PATIENCE)
         except MigrateError:
-            if fresh:  # nothing was touched yet
+            if fresh and stays:  # nothing was touched yet
                 Intent.close(site)
             raise
         crash.point("restore.database")
