@@ -10,7 +10,22 @@ import typer
 from ..show import looked, payload
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
-from .options import APP, DATA, AcceptData, App, Data, Db, Json, KeyFile, PolicyOption, Skip, allowed, example, modest
+from .options import (
+    APP,
+    DATA,
+    AcceptData,
+    App,
+    Data,
+    Db,
+    Json,
+    KeyFile,
+    PolicyOption,
+    Skip,
+    allowed,
+    example,
+    modest,
+    option,
+)
 
 
 def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
@@ -53,6 +68,9 @@ def doctor(
     key_file: KeyFile = None,
     skip: Skip = [],  # noqa: B006  typer copies it
     accept_data: AcceptData = False,
+    slow: Annotated[
+        bool, option("--slow", help="Also name the queries that took long, with their plans, and the index they lack.")
+    ] = False,
     json: Json = False,
 ) -> Said:
     """Look for whatever could stand in the way of a migration, or surprise afterwards, and touch nothing.
@@ -62,9 +80,13 @@ def doctor(
     from ..moves import doctor as moves
 
     def act() -> Answer:
-        options = allowed(skip, [], salvage=False, accept_data=accept_data)
+        options, site = allowed(skip, [], salvage=False, accept_data=accept_data), Site.open(data, db, app, key_file)
         with narrator(json) as progress:
-            result = moves.diagnose(Site.open(data, db, app, key_file), options, progress)
+            result = moves.diagnose(site, options, progress)
+        if slow:
+            from ..moves import slowness
+
+            result.findings += slowness.findings(site)
         return Answer(payload.diagnosis(result), looked.diagnosis(result), result.exit_code)
 
     return answer("doctor", json, act)

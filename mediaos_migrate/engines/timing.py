@@ -12,7 +12,7 @@ from typing import Any, Final
 
 LONG: Final = 0.2  # seconds
 _CHUNK: Final = 100  # rows that are fetched at once
-_SHOWN: Final = 1000  # characters of a statement
+SHOWN: Final = 1000  # characters of a statement
 _PLANNED: Final = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 
 
@@ -103,7 +103,7 @@ class Cursor(sqlite3.Cursor):
             self._noted.seconds = self._spent
         elif heard is not None:
             at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self._noted = Slow(at, self._spent, " ".join(sql.split())[:_SHOWN], self._plan(sql, parameters))
+            self._noted = Slow(at, self._spent, " ".join(sql.split())[:SHOWN], self._plan(sql, parameters))
             heard(self._noted)
 
     def _plan(self, sql: str, parameters: Any) -> tuple[str, ...]:
