@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -28,6 +29,7 @@ from .places import FOLDER, OWN, PARTIAL, Backup, all_of, load
 from .sealing import Sealer
 
 TRIES: Final = 20
+STAMP: Final = "20261121T031700.000Z"
 PAUSE: Final = 0.05  # between two looks at a file that somebody may be writing
 REASON: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 
@@ -92,12 +94,24 @@ def take(site: Site, connection: Connection | None, wish: Wish) -> Backup:
 
 
 def _name(site: Site, reason: str) -> tuple[str, datetime]:
-    """Return a name that no backup has, and the time in it; names sort as the backups were made."""
+    """Return a name that no backup has, and the time; names sort as the backups were made, whatever the clock says."""
     now = datetime.now(UTC)
-    last = max((path.name[:20] for path in (site.state / FOLDER).glob("[!.]*")), default="")
-    while (stamp := f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z") == last:
-        now += timedelta(milliseconds=1)
+    stamps = [path.name[: len(STAMP)] for path in (site.state / FOLDER).glob("[!.]*")]
+    last = max((stamp for stamp in stamps if _moment(stamp)), default="")
+    stamp = _stamp(now)
+    if stamp <= last and (before := _moment(last)):
+        stamp = _stamp(before + timedelta(milliseconds=1))
     return f"{stamp}-{reason}", now
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _moment(stamp: str) -> datetime | None:
+    with suppress(ValueError):
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    return None
 
 
 def _check_room(site: Site, wish: Wish) -> None:
