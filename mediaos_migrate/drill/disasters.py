@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from .. import marker
 from ..errors import CouldNotCheck
 from ..pack import Document
 from ..site import Site
@@ -133,12 +132,13 @@ def lost_database(play: Play, act: Act, copy: Copy) -> None:
         told = "no empty one was made in its place: `migrate` refused; it was brought back from the backup"
     else:
         lose(copy)
-        if copy.stage.believes_table:
+        if copy.stage is Stage.OFF:
+            play.run(act, copy, "migrate")
+        else:
             play.run(act, copy, "migrate", code=7)
-            (copy.site.state / marker.NAME).unlink()
             act.told.append("no empty one was made in its place: `migrate` refused")
-        play.run(act, copy, "migrate")
-        copy.stage, copy.in_step = Stage.OFF, True
+            play.run(act, copy, "recover", "--from", "files", "--yes")
+        copy.in_step = True
         told = "it was made anew from the files, which had everything"
     play.check(act, copy)
     act.told.append(told)
