@@ -14,7 +14,7 @@ from .site import Site
 BACKUP: Final = 1  # what a migration writes, in sizes of the files: the copies …
 DATABASE: Final = 2  # … and the database with its journal
 REHEARSAL: Final = 1 + BACKUP + DATABASE + 1  # a site, what a migration makes of it, and the export
-DRILL: Final = 20  # a site with its backups, and two copies of it at a time
+DRILL: Final = 75  # a site with its database and eight backups of both, and two copies of that at a time
 
 
 @dataclass(frozen=True, slots=True)

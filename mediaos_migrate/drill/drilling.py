@@ -47,7 +47,7 @@ def _check_place(site: Site, work: Path | None) -> None:
     surveys = migrating.look(site, Options(), migrating.Migration(), SILENT)
     if work and site.data.resolve() in (work.resolve(), *work.resolve().parents):
         raise Refused(f"{work} lies in the data folder, which a drill leaves alone.", "Name another with --work.")
-    size = sum(seen.size for seen in surveys) + (site.db.stat().st_size if site.db.exists() else 0)
+    size = max(sum(seen.size for seen in surveys), site.db.stat().st_size if site.db.exists() else 0)
     room.for_drill(work or Path(tempfile.gettempdir()), size).check("Name a folder on a larger disk with --work.")
 
 
