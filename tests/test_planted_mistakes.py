@@ -1,4 +1,4 @@
-"""Ten mistakes, planted in a copy of the package, are found by the matrix: it can fail."""
+"""Mistakes, planted in a copy of the package, are found by the matrix, ten of them by cutting the power: it can fail."""
 
 import shutil
 from pathlib import Path
@@ -13,23 +13,47 @@ PACKAGE = Path(mediaos_migrate.__file__).parent
 WRITING = "                os.fsync(stream.fileno())\n"
 FOLDER = '        crash.point("file.renamed")\n        sync_folder(self._target.parent)\n'
 INTEND = "                Journal(connection).intend(intent)\n"
+NOTED = "            if connection is not None:\n                self._write_tables(connection, stages, rewrites)\n"
+# The last write waits for the next one, or for the end.
+LATE = """\
+                waiting = self._site.__dict__.setdefault("_waiting", [])
+                for each in waiting:
+                    each.run()
+                waiting[:] = [Commit(self._site, changes)]
+                close = type(self._site).close
+                self._site.close = lambda: ([each.run() for each in waiting], close(self._site))
+"""
 # the mistake: file, what stands there, what shall stand there, and the row that must find it
 MISTAKES = {
     "a file is not synced": ("files.py", WRITING, "", "write at off", POWER),
     "a folder is not synced": ("files.py", FOLDER, "", "write at off", POWER),
     "the database is synced now and then": (
         "engines/sqlite.py",
-        '("wal", "FULL")',
-        '("wal", "NORMAL")',
+        '("wal", _FULL)',
+        '("wal", 1)',
         "write at live",
         POWER,
     ),
-    "the database is never synced": ("engines/sqlite.py", '("wal", "FULL")', '("wal", "OFF")', "write at live", POWER),
+    "the database is never synced": ("engines/sqlite.py", '("wal", _FULL)', '("wal", 0)', "write at live", POWER),
+    "a write is acknowledged before it is committed": (
+        "library/unit.py",
+        "                Commit(self._site, changes).run()\n",
+        LATE,
+        "write at complete",
+        POWER,
+    ),
+    "a file is put in place before that is intended": (
+        "library/unit.py",
+        f"{NOTED}            _put(rewrites)\n",
+        f"            _put(rewrites)\n{NOTED}",
+        "unit, files first",
+        POWER,
+    ),
     "no intent is written": ("library/unit.py", INTEND, "                pass\n", "unit, files first", KILL),
     "no debt is noted": (
         "library/unit.py",
-        "                if stage.mirrors:\n                    _owe(",
-        "                if False:\n                    _owe(",
+        "for part, plan in planned.items() if stage.mirrors else ():",
+        "for part, plan in planned.items() if False else ():",
         "write at live",
         KILL,
     ),
@@ -63,6 +87,13 @@ MISTAKES = {
         "ENOSPC",
     ),
 }
+# What a kill at a named step finds, a power cut finds too.
+BY_POWER = [name for name, mistake in MISTAKES.items() if mistake[-1] is KILL]
+CASES = [(name, mistake[-1]) for name, mistake in MISTAKES.items()] + [(name, POWER) for name in BY_POWER]
+
+
+def test_ten_mistakes_are_for_the_power_cut_to_find():
+    assert sum(fault is POWER for _, fault in CASES) >= 10
 
 
 def planted(folder: Path, file: str, there: str, instead: str) -> Path:
@@ -75,9 +106,9 @@ def planted(folder: Path, file: str, there: str, instead: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_planted_mistake_is_found(mistake, tmp_path):
-    file, there, instead, move, fault = MISTAKES[mistake]
+@pytest.mark.parametrize(("mistake", "fault"), CASES)
+def test_a_planted_mistake_is_found(mistake, fault, tmp_path):
+    file, there, instead, move, _ = MISTAKES[mistake]
     with driving(planted(tmp_path, file, there, instead)) as driver:
         told = driver.ask(move, fault, 30, first=True)
     assert told["wrong"] != []

@@ -1,18 +1,21 @@
 """After a power cut at any moment nothing is lost that was promised, whatever part of the rest reached the disk.
 
 The disks are made from a trace of all that a move did (tests/power_cut.py): what was synced is there, of the rest
-anything, torn at sectors. CI tries about 300 of them, MEDIAOS_FAULTS=all thousands.
+anything, torn at sectors. `make test` tries about 300 of them, `make test-all` more than 2,000, MEDIAOS_FAULTS=all more.
 """
 
+import os
 import random
 
 import pytest
+from conftest import ALL as WHOLE
 from fault_driver import POWER
 from fault_moves import MOVES
 from faulty import ALL, reproduced
 from power_cut import ACK, CREATE, RENAME, SYNC, WAYS, WRITE, Chooser, Disk, Operation
 
-COUNT = 80 if ALL else 6
+SOME, MANY, MOST = 6, -(-2500 // len(MOVES)), 80  # disks for each move
+COUNT = MOST if ALL else MANY if os.environ.get(WHOLE) else SOME
 
 
 @pytest.mark.parametrize("move", MOVES)
