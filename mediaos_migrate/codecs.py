@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 
 from .values import Number, dumps, loads, number, spelled
 
-UNBINDABLE = re.compile("[\x00\ud800-\udfff]")  # NUL cuts length(); a lone surrogate cannot be bound
 _INSTANT = re.compile(r"\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z\Z")
 _INT64: Final = range(-(2**63), 2**63)
 _EXACT: Final = 2**53
@@ -22,7 +21,17 @@ class Codec(NamedTuple):
 
 
 def _text(value: Any) -> str | None:
-    return value if type(value) is str and not UNBINDABLE.search(value) else None
+    return value if type(value) is str and bindable(value) else None
+
+
+def bindable(text: str) -> bool:
+    """Tell whether a column can hold a text: NUL cuts length(), and a lone surrogate cannot be bound."""
+    if text.isascii():
+        return "\x00" not in text
+    try:  # encoding is fast, and looks for surrogates
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _integer(value: Any) -> int | None:

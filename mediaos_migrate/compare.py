@@ -67,7 +67,9 @@ class Summary:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read back what `bytes` gave."""
+        """Read back what `bytes` gave. Raises ValueError when it is anything else."""
+        if len(data) != 8 + _WIDTH * (1 + BUCKETS):
+            raise ValueError("no summary")
         found = cls()
         pieces = [data[at : at + _WIDTH] for at in range(8 + _WIDTH, len(data), _WIDTH)]
         found.count, found._ordered = int.from_bytes(data[:8]), data[8 : 8 + _WIDTH]

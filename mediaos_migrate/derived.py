@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from .pack import Derived
 
@@ -13,21 +14,17 @@ _ID = re.compile(r"[0-9a-z]{9,14}\Z")
 _DAY: Final = 24 * 60 * 60 * 1000
 
 
-def derive(derived: Derived, value: Any) -> Any:
-    """Fill a derived column from the value of the column it is derived from."""
-    if not isinstance(value, str):
-        return None
-    match derived.by:
-        case "copy":
-            return value
-        case "lower":
-            # Python's lower() equals JavaScript's toLowerCase(); casefold and SQLite's lower() do not.
-            return value.lower()
-        case "singular":
-            return derived.names.get(value.lower(), value.lower())
-        case "base36-time":
-            return creation_hint(value)
-    return None  # link: set in SQL, when the document it refers to is there
+def deriving(derived: Derived) -> Callable[[str], str | None]:
+    """Return what fills a derived column from a text."""
+    names = derived.names
+    ways: dict[str, Callable[[str], str | None]] = {
+        "copy": str,
+        "lower": str.lower,  # equals JavaScript's toLowerCase(); casefold and SQLite's lower() do not
+        "singular": lambda text: names.get(text.lower(), text.lower()),
+        "base36-time": creation_hint,
+        "link": lambda _: None,  # set in SQL, when the document it refers to is there
+    }
+    return ways[derived.by]
 
 
 def creation_hint(identity: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from .codecs import CODECS, UNBINDABLE, from_json, key_text
+from .codecs import CODECS, bindable, from_json, key_text
 from .pack import DOCUMENT, KEY, VALUE, Column
 from .values import dumps
 
@@ -96,7 +96,7 @@ class Fields:
         """Return what goes into each column; None unless every value that is there fits."""
         values = [*value.values(), None]
         try:
-            if UNBINDABLE.search("".join(layout.texts(values))):
+            if not bindable("".join(layout.texts(values))):
                 return None
         except TypeError:  # not all of them are texts
             return None

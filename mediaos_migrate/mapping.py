@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .codecs import CODECS, UNBINDABLE, Codec, from_json, key_text, plain
-from .derived import derive
+from .codecs import CODECS, Codec, bindable, from_json, key_text, plain
+from .derived import deriving
 from .fields import Fields
 from .pack import DOCUMENT, KEY, VALUE, Child, Document, Part
 from .values import dumps
@@ -49,6 +49,7 @@ class Mapper:
         self._children = {table: (child, Fields(child.columns)) for table, child in part.children.items()}
         self._whole = next((name for name, c in part.columns.items() if c.member == VALUE), None)
         self._keys = frozenset(part.key)
+        self._derived = [(column, derived.of, deriving(derived)) for column, derived in part.derived.items()]
         self._named = next((name for name in part.key if part.columns[name].member == KEY), None)
         members = [part.columns[name].member for name in part.key]
         self._key = members[0] if len(members) == 1 and members[0] not in _NO_MEMBERS else None  # the only one
@@ -57,7 +58,7 @@ class Mapper:
         """Return the key of a record: one text for each key column. Raises NoKey."""
         if self._key and type(value) is dict:
             text = value.get(self._key)
-            if type(text) is str and not UNBINDABLE.search(text):
+            if type(text) is str and bindable(text):
                 return (text,)
         return self._key_of(name, value)
 
@@ -86,11 +87,12 @@ class Mapper:
         columns, lists = self._apart(name, value)
         columns.update(zip(self.part.key, key, strict=True))
         for view_name, view in self.part.views.items():
-            column = self.part.columns[view.of]
-            looked = value.get(column.member) if isinstance(value, dict) else None
+            member = self.part.columns[view.of].member
+            looked = value.get(member) if isinstance(value, dict) else None
             columns[view_name] = CODECS[view.codec].fit(_at(looked, view.path))
-        for derived_name, derived in self.part.derived.items():
-            columns[derived_name] = derive(derived, columns[derived.of])
+        for column, of, fill in self._derived:
+            text = columns[of]
+            columns[column] = fill(text) if isinstance(text, str) else None
         return Row(key, columns, dict(self._child_rows(key[0], lists)) if self._children else {})
 
     def _apart(self, name: str | None, value: Any) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
@@ -203,6 +205,6 @@ def _no_key(member: str, name: str | None, value: Any) -> str:
 
 def _kind(value: Any) -> str:
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    if isinstance(value, str) and UNBINDABLE.search(value):
+    if isinstance(value, str) and not bindable(value):
         return "a string with NUL or half a surrogate pair"
     return kinds.get(type(value), "a number")

@@ -197,3 +197,15 @@ def test_a_plan_is_told_even_when_nobody_can_agree_to_it(data, monkeypatch):
     told = command("repair", "--believe", "file", "--data", data)
     assert (told.code, "library: 1 record into the table: f03" in told.err) == (2, True)
     assert command("validate", "--data", data).code == 3
+
+
+@pytest.mark.parametrize("spoiling", ["DELETE FROM _mm_summaries", "UPDATE _mm_summaries SET file = 'spoiled'"])
+def test_a_quick_look_without_what_it_looks_at_is_no_evidence(run, site_folder, spoiling):
+    assert run("migrate").returncode == 0
+    with closing(sqlite3.connect(site_folder / "mediaos.db")) as connection, connection:
+        connection.execute(spoiling)
+    done = run("validate", "--quick", "library")
+    assert done.returncode == 5, done.stdout
+    assert "what was noted of both homes is gone" in done.stdout
+    assert run("validate", "--record").returncode == 0
+    assert run("validate", "--quick", "library").returncode == 0

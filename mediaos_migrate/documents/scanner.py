@@ -130,7 +130,7 @@ class Cursor(Window):
         spans = _spans(raw)
         # Not so where the list ends before the text, holds other values than objects, or objects hold lists of objects.
         alike = length == last - at + 2 and set(map(type, values)) == {dict} and len(spans) == len(values)
-        if not alike or any(_brackets(raw, *span) + depth > MAX_DEPTH for span in spans):
+        if not alike or _brackets(raw, spans) + depth > MAX_DEPTH:
             self._singly_to = _ALWAYS
             return []
         first = self._byte
@@ -260,9 +260,9 @@ def _spans(raw: bytes) -> list[tuple[int, int]]:
     return list(zip(starts, [*(start + 1 for start, _ in edges), len(raw)], strict=True))
 
 
-def _brackets(raw: bytes, start: int, stop: int) -> int:
-    """Count opening brackets: a value is nested at most so deep."""
-    return raw.count(b"{", start, stop) + raw.count(b"[", start, stop)
+def _brackets(raw: bytes, spans: list[tuple[int, int]]) -> int:
+    """Count the opening brackets of the value that has most of them: none is nested deeper."""
+    return max([raw.count(b"{", start, stop) + raw.count(b"[", start, stop) for start, stop in spans])
 
 
 def _one_of(characters: str) -> str:

@@ -30,6 +30,7 @@ class Window:
         self._tolerant, self._errors = tolerant, "surrogateescape" if tolerant else "strict"
         self._text, self._at = "", 0
         self._byte, self._left = 0, b""  # byte offset of _text[_at]; bytes of an unfinished character
+        self._until = 0  # byte offset of the end of _text
         self._ended = False
         self._broken: Fault | None = None  # why the text ends before the file does
         self._size = CHUNK
@@ -63,9 +64,9 @@ class Window:
         self._size = min(self._size * 2, MAX_VALUE)
         self._ended = not chunk
         data = self._left + chunk
-        if not self._offset(len(self._text)):
+        if not self._until:
             data = self._first(data)
-        text = self._decoded(data, self._offset(len(self._text)))
+        text = self._decoded(data, self._until)
         self._text, self._at = self._text[self._at :] + text, 0
         return True
 
@@ -80,7 +81,8 @@ class Window:
         if data.startswith(BOM_UTF8):
             if not self._tolerant:
                 raise Fault("bom", 0, "a byte order mark before the document")
-            self._byte, data = len(BOM_UTF8), data[len(BOM_UTF8) :]
+            self._byte = self._until = len(BOM_UTF8)
+            data = data[len(BOM_UTF8) :]
         return data
 
     def _decoded(self, data: bytes, offset: int) -> str:
@@ -94,8 +96,9 @@ class Window:
                 self._broken = Fault("truncated", where, "the end of the file inside a character")
             else:
                 self._broken = Fault("not-utf8", where, f"the byte 0x{data[error.start]:02x}")
+            self._until = where
             return data[: error.start].decode()
-        self._left = data[used:]
+        self._left, self._until = data[used:], offset + used
         return text
 
     def _offset(self, at: int) -> int:

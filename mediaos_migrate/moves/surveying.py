@@ -76,7 +76,10 @@ class Memory:
         for name in _KEPT:
             setattr(seen, name, item.survey[name])
         seen.anomalies = [Anomaly(rule, tuple(key), *more) for rule, key, *more in item.survey["anomalies"]]
-        seen.summaries = {part: Summary.from_bytes(data) for part, data in item.summaries.items()}
+        try:
+            seen.summaries = {part: Summary.from_bytes(data) for part, data in item.summaries.items()}
+        except ValueError:  # here too
+            return None
         return seen
 
 
