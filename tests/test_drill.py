@@ -27,6 +27,7 @@ from mediaos_migrate.show import worst_day
 from mediaos_migrate.stages import Stage
 
 VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+CANARY = "c4n4ry"
 ACTS = {
     "Write",
     "Migrate",
@@ -63,6 +64,9 @@ def played(tmp_path_factory):
     """Play a quick drill on a site that is half on its way, once."""
     folder = tmp_path_factory.mktemp("drill")
     config = Path(shutil.copytree(FIXTURES / "shelf", folder / "config"))
+    books = json.loads((config / "books.json").read_bytes())
+    books["books"][0]["token"] = CANARY
+    (config / "books.json").write_text(json.dumps(books), encoding="utf-8")
     for words in (["migrate"], ["stage", "advance", "authors", "--to", "live", "--policy", "ci"]):
         more = ["--host-reads-database"] if "stage" in words else []
         assert command(*words, *more, "--data", config, "--app", SHELF).code == 0
@@ -90,6 +94,10 @@ def test_a_drill_leaves_the_site_exactly_as_it_was(played):
 
 def test_a_drill_leaves_no_copy_behind(played):
     assert played[3] == []
+
+
+def test_a_drill_shows_no_secret(played):
+    assert CANARY not in played[0].out + played[0].err
 
 
 def test_a_quick_drill_names_the_steps_that_it_left_out(played):
