@@ -22,6 +22,8 @@ ELSEWHERE = {
     "migrations/folder.py:new": "makes files of a pack",
     "migrations/folder.py:write_integrity": "makes files of a pack",
     "moves/exporting.py:export_from": "writes files where the operator wants them",
+    "moves/forecasting.py:_Run.__init__": "in scratch",
+    "moves/forecasting.py:_begin": "in scratch",
     "moves/looks.py:_snapshot": "in scratch",
     "moves/rehearsing.py:copy_site": "in scratch",
     "moves/restoring.py:rehearse": "in scratch",
