@@ -58,6 +58,14 @@ hashlib.pbkdf2_hmac = lru_cache(hashlib.pbkdf2_hmac)
 hashlib.scrypt = lru_cache(hashlib.scrypt)
 
 
+def pytest_configure() -> None:
+    """Let no test fail because the machine is slow: Hypothesis would count seconds."""
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave a sample of what takes long, if more than a module or two is run, and choose what coverage looks at."""
     everything = bool(os.environ.get(ALL))
