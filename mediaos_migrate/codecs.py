@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,18 @@ class Codec(NamedTuple):
 
     fit: Callable[[Any], Any]
     back: Callable[[Any], Any]
+
+
+def comparable(value: Any) -> bool:
+    """Tell whether a column can hold a value like this one: what cannot be bound is in none."""
+    match value:
+        case None | bool():
+            return True
+        case int():
+            return value in _INT64
+        case float():
+            return math.isfinite(value)
+    return isinstance(value, str) and bindable(value)
 
 
 def _text(value: Any) -> str | None:

@@ -22,7 +22,7 @@ FILM = "mgln17v4c7p0ka"
 ONLY_SYNC = {
     "Site": {"close", "connection", "failed", "file", "fingerprint", "holding", "holds_data", "locked", "looking"}
     | {"migrations", "model", "other_folders", "owner", "release", "shared", "state", "stores", "unmapped", "view"}
-    | {"wake", "writing", "engine_folder", "check_restored"},
+    | {"wake", "follow", "writing", "engine_folder", "check_restored"},
     "UnitOfWork": {"add"},  # what repositories tell it
 }
 
@@ -179,7 +179,7 @@ async def test_a_unit_that_fails_leaves_nothing(folder):
 
         with pytest.raises(Conflict):
             await work({**film(2), "title": "The Ninth Ferry"})
-        with pytest.raises(ValueError, match="no JSON"):
+        with pytest.raises(UsageError, match="no JSON"):
             await work(object())
         assert await site.repository("library").count() == 27
         unit = await work(film(3))

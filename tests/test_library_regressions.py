@@ -13,7 +13,7 @@ from conftest import KEY, clean_environment
 from inside import command
 
 from mediaos_migrate import MigrateError, Site, files
-from mediaos_migrate.errors import NeedsPerson
+from mediaos_migrate.errors import NeedsPerson, UsageError
 from mediaos_migrate.journal import Journal
 from mediaos_migrate.library import aside, view
 from mediaos_migrate.moves import mirroring
@@ -265,3 +265,62 @@ def test_a_write_that_fails_leaves_the_tables_of_the_file_as_it_is(templates, tm
 
 def full(*_, **__):
     raise OSError(28, "disk full")
+
+
+# ── what cannot be asked, or kept, is a mistake that says so ──
+
+ODD = {
+    "an order that is no text": lambda library: library.list(order_by=5),
+    "a limit beyond all numbers": lambda library: library.list(limit=10**30),
+    "a number that no column holds": lambda library: library.list({"year": 10**30}),
+    "a number that is none": lambda library: library.count({"year": float("nan")}),
+    "half a character": lambda library: library.list({"title": "\ud800"}),
+    "a member that is no text": lambda library: library.list({5: 5}),
+    "one value of several": lambda library: library.list({"year": ("in", 1990)}),
+    "a text for several": lambda library: library.list({"kind": ("in", "movie")}),
+    "too many values": lambda library: library.list({"year": ("in", range(40_000))}),
+    "words that are none": lambda library: library.search(None),
+    "a search without an end": lambda library: library.search("film", limit=-1),
+    "a key of two parts": lambda library: library.get(("f01", "f02")),
+    "a key of none": lambda library: library.exists(()),
+    "a page after what cannot be": lambda library: library.list(after="\ud800"),
+    "a set": lambda library: library.put({"id": "odd", "title": {1, 2}}),
+    "a change to a set": lambda library: library.update("f01", {"title": {1, 2}}),
+    "a change that is a list": lambda library: library.update("f01", []),
+}
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
+def test_what_cannot_be_asked_is_bad_usage_and_changes_nothing(templates, tmp_path, stage):
+    folder = at(templates, stage, tmp_path / "data")
+    with Site.open(folder) as site:
+        library = site.repository("library")
+        before = library.list()
+        for ask in ODD.values():
+            with pytest.raises(UsageError):
+                ask(library)
+        with pytest.raises(UsageError):
+            site.repository("users", "siblings")
+        assert (library.get("\ud800"), library.exists("a\x00"), library.list()) == (None, False, before)
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
+def test_one_of_several_may_be_the_one_that_is_not_there(templates, tmp_path, stage):
+    folder = at(templates, stage, tmp_path / "data")
+    with Site.open(folder) as site:
+        library = site.repository("library")
+        library.update("f03", {"year": 1990})
+        library.update("f04", {"year": 2001})
+        found = [record["id"] for record in library.list({"year": ("in", [1990, None])}, limit=4)]
+        assert found == ["f00", "f01", "f02", "f03"]
+        assert library.count({"year": ("in", range(1990, 2002))}) == 2
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
+def test_what_has_to_be_unique_may_be_what_no_column_holds(templates, tmp_path, stage):
+    folder = at(templates, stage, tmp_path / "data")
+    with Site.open(folder) as site:
+        library = site.repository("library")
+        for number, title in enumerate(["\ud800", "a\x00b", [1], {"a": 1}, 10**30]):
+            key = library.add({"id": f"odd{number}", "kind": "movie", "title": title})
+            assert library.get(key)["title"] == title

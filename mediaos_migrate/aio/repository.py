@@ -51,7 +51,7 @@ class Repository:
         for item in await self._call(self._inner.items):
             yield item
 
-    async def search(self, words: str, limit: int = 100) -> Values:
+    async def search(self, words: str, limit: int | None = 100) -> Values:
         """Return the records in which all words occur, accents and case aside, the best first."""
         return await self._call(self._inner.search, words, limit)
 

@@ -39,7 +39,7 @@ def keyed(mapper: Mapper, value: Any, key: Key | None) -> tuple[Key, str | None,
 
     Raises UsageError when none can be had, or the record says another one than `key`.
     """
-    value, part = of_python(value), mapper.part
+    value, part = json_of(mapper.document, value), mapper.part
     column = part.columns[part.key[0]]
     member = column.member if column.member != KEY else next(iter(part.echo), None)
     if key is None and member and isinstance(value, dict) and value.get(member) in (None, "") and part.new_key:
@@ -55,6 +55,14 @@ def keyed(mapper: Mapper, value: Any, key: Key | None) -> tuple[Key, str | None,
             f"The record says it is {' / '.join(found)}, not {' / '.join(key)}.", "Remove the one and add the other."
         )
     return found, name, value
+
+
+def json_of(document: Document, value: Any) -> Any:
+    """Make a value of what an app gives. Raises UsageError for what no JSON file can hold."""
+    try:
+        return of_python(value)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{document.name} cannot hold this: {error}.", "Give what JSON knows.") from None
 
 
 def _name(part: Part, value: Any, key: Key | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ..codecs import CODECS
+from ..codecs import CODECS, comparable
 from ..engines.sqlite import quoted
 from ..errors import UsageError
 from ..mapping import key_of_column
@@ -16,6 +16,8 @@ from ..stores import search
 from ..stores.table import TableStore
 from ..values import of_python
 
+MOST: Final = 30_000  # values in one filter
+_ENDLESS: Final = 2**63
 OPERATORS: Final = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 Where = Mapping[str, Any]
@@ -47,26 +49,33 @@ class Query:
                 break
         return found
 
-    def search(self, words: str, limit: int) -> list[Record]:
+    def search(self, words: str, limit: int | None) -> list[Record]:
         """Return the records in which all words occur (the last one may be a beginning), the best first."""
-        return self._store.by_rowid(search.find(self._db, self._part, words, limit))
+        _refuse_limit(limit)
+        if not isinstance(words, str):
+            raise UsageError(f"{words!r} is no text to search for.", "Give words.")
+        return self._store.by_rowid(search.find(self._db, self._part, words, -1 if limit is None else limit))
 
     def _filter(self, where: Where | None) -> tuple[str, list[Any]]:
         pieces: list[str] = [self._store.scope]
         values: list[Any] = []
         for member, wanted in (where or {}).items():
-            operator, value = wanted if isinstance(wanted, tuple) and len(wanted) == 2 else ("=", wanted)  # noqa: PLR2004
-            _refuse_whole(member, value if operator == "in" and isinstance(value, list | tuple | set) else [value])
-            if operator == "in" and isinstance(value, list | tuple | set):
-                marks = ", ".join("?" * len(value))
-                pieces.append(f"{self._expression(member)} IN ({marks})")
-                values += [self._fitting(member, item) for item in value]
-            elif operator in OPERATORS:
-                pieces.append(f"{self._expression(member)} {OPERATORS[operator]} ?")
-                values.append(self._fitting(member, value))
-            else:
-                raise UsageError(f"There is no operator `{operator}`.", f"Choose of {', '.join([*OPERATORS, 'in'])}.")
+            pair = isinstance(wanted, tuple) and len(wanted) == 2  # noqa: PLR2004
+            piece, more = self._test(member, *(wanted if pair else ("=", wanted)))
+            pieces.append(piece)
+            values += more
         return " AND ".join(pieces), values
+
+    def _test(self, member: str, operator: Any, value: Any) -> tuple[str, list[Any]]:
+        if operator not in (*OPERATORS, "in"):
+            raise UsageError(f"There is no operator `{operator}`.", f"Choose of {', '.join([*OPERATORS, 'in'])}.")
+        several = _several(member, value) if operator == "in" else [value]
+        _refuse_odd(member, several)
+        expression, values = self._expression(member), [self._fitting(member, item) for item in several]
+        if operator != "in":
+            return f"{expression} {OPERATORS[operator]} ?", values
+        missing = f" OR {expression} IS NULL" if None in several else ""
+        return f"({expression} IN ({', '.join('?' * len(values))}){missing})", values
 
     def _expression(self, member: str) -> str:
         column = self._column(member)
@@ -95,6 +104,8 @@ class Query:
         ties = [self._store.placed, "rowid"]
         if order_by is None:
             return ties, "ASC"
+        if not isinstance(order_by, str):
+            raise UsageError(f"Records cannot be ordered by {order_by!r}.", "Name one member, `-year` for downward.")
         member, way = (order_by[1:], "DESC") if order_by.startswith("-") else (order_by, "ASC")
         column = self._column(member)
         if column is None:
@@ -122,7 +133,7 @@ class Query:
         """Return what a record has in the columns of an order."""
         keys = " AND ".join(f"{quoted(name)} = ?" for name in self._part.key)
         sql = f"SELECT {', '.join(columns)} FROM {self._table} WHERE {keys}"
-        row: Sequence[Any] | None = self._db.execute(sql, after).fetchone()
+        row: Sequence[Any] | None = self._db.execute(sql, after).fetchone() if all(map(comparable, after)) else None
         if row is None:
             raise UsageError(
                 f"There is no record {' / '.join(map(key_of_column, after))} to go on after.", "Begin anew."
@@ -134,14 +145,25 @@ def _row(items: Iterable[str]) -> str:
     return f"({', '.join(items)})"
 
 
-def _refuse_whole(member: str, values: Iterable[Any]) -> None:
-    """Raise UsageError for what no column is compared with: objects and lists."""
-    if any(isinstance(value, dict | list | tuple | set | bytes) for value in values):
+def _several(member: str, value: Any) -> list[Any]:
+    """Return what a member may be one of. Raises UsageError."""
+    found = list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else None
+    if found is None or len(found) > MOST:
+        raise UsageError(f"`in` compares `{member}` with a list of at most {MOST:,} values.", "Mend the filter.")
+    return found
+
+
+def _refuse_odd(member: Any, values: Iterable[Any]) -> None:
+    """Raise UsageError for what no column is compared with: objects, lists, and what no database can hold."""
+    if not isinstance(member, str):
+        raise UsageError(f"{member!r} is no member.", "Members are named by strings.")
+    if not all(map(comparable, values)):
         raise UsageError(
-            f"`{member}` is compared with one value, or with several by `in`.", "Filter the records yourself."
+            f"`{member}` is compared with one value that a table can hold, or with several by `in`.",
+            "Filter the records yourself.",
         )
 
 
 def _refuse_limit(limit: Any) -> None:
-    if limit is not None and (not isinstance(limit, int) or limit < 0):
+    if limit is not None and (not isinstance(limit, int) or not 0 <= limit < _ENDLESS):
         raise UsageError(f"{limit!r} is no limit.", "Give a number of records, or None for all.")

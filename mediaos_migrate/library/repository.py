@@ -15,11 +15,12 @@ from ..mapping import Mapper
 from ..pack import Document, Part
 from ..record import Record
 from ..report import Key
+from ..site import parts
 from ..stores import search
 from ..stores.file import RECORDS
 from ..stores.table import TableStore
-from ..values import of_python, to_python
-from .changes import ADD, PUT, REMOVE, UPDATE, Change, keyed, unlocked
+from ..values import to_python
+from .changes import ADD, PUT, REMOVE, UPDATE, Change, json_of, keyed, unlocked
 from .host import Host
 from .models import plain
 from .query import Query, Where
@@ -43,7 +44,10 @@ class Repository:
         self, site: Host, document: Document, part: str = RECORDS, unit: Any = None, *, typed: bool = False
     ) -> None:
         self._site, self._document, self._part, self._unit, self._typed = site, document, part, unit, typed
-        self.part: Part = document.records if part == RECORDS else document.siblings  # type: ignore[assignment]
+        found = parts(document).get(part)
+        if found is None:
+            raise UsageError(f"{document.name} has no part `{part}`.", f"Its parts: {', '.join(parts(document))}.")
+        self.part: Part = found
         self._mapper = Mapper(document, self.part)
 
     @property
@@ -60,14 +64,14 @@ class Repository:
     def get(self, key: Id) -> Value:
         """Return a record, or None when there is none. Like all reading, raises NeedsKey for what is sealed."""
         with self._store() as store:
-            found = store.get([_key(key)]).get(_key(key))
-        self._saw((_key(key),))
+            found = store.get([self._key(key)]).get(self._key(key))
+        self._saw((self._key(key),))
         return None if found is None else self._out(found.value)
 
     def exists(self, key: Id) -> bool:
         """Tell whether there is a record with a key."""
         with self._store() as store:
-            return _key(key) in store.get([_key(key)])
+            return self._key(key) in store.get([self._key(key)])
 
     def count(self, where: Where | None = None) -> int:
         """Count the records, all of them or those that satisfy a filter."""
@@ -86,7 +90,7 @@ class Repository:
         A filter names members: `{"kind": "movie", "year": (">=", 1990), "quality": ("in", ["1080p", "2160p"])}`. Order
         is the file's, or that of a member, `-year` for downward. Raises UsageError for what cannot be asked.
         """
-        question = (where, order_by, limit, None if after is None else _key(after))
+        question = (where, order_by, limit, None if after is None else self._key(after))
         with self._store() as store:
             found = Query(store).page(*question)
         self._saw(tuple(record.key for record in found[:SAMPLED]), question)
@@ -97,7 +101,7 @@ class Repository:
         with self._store() as store:
             return [(_id(record.key), self._out(record.value)) for record in store.all()]
 
-    def search(self, words: str, limit: int = 100) -> Values:
+    def search(self, words: str, limit: int | None = 100) -> Values:
         """Return the records in which all words occur, accents and case aside, the best first."""
         with self._store() as store:
             if store.connection is not self._site.connection():
@@ -116,17 +120,20 @@ class Repository:
         return self._put(value, key, PUT)
 
     def _put(self, value: Value, key: Id | None, op: str) -> Id:
-        found, name, value = keyed(self._mapper, plain(value), None if key is None else _key(key))
+        found, name, value = keyed(self._mapper, plain(value), None if key is None else self._key(key))
         self._write(Change(self._document, self._part, found, name, value, op))
         return _id(found)
 
     def update(self, key: Id, members: dict[str, Any] | BaseModel) -> None:
         """Change some members of a record and keep the others exactly. Raises NoRecord."""
-        self._write(Change(self._document, self._part, _key(key), value=of_python(plain(members)), op=UPDATE))
+        changed = json_of(self._document, plain(members))
+        if not isinstance(changed, dict):
+            raise UsageError(f"{type(members).__name__} names no members.", "Give those that change, as an object.")
+        self._write(Change(self._document, self._part, self._key(key), value=changed, op=UPDATE))
 
     def remove(self, key: Id) -> None:
         """Remove a record. Raises NoRecord."""
-        self._write(Change(self._document, self._part, _key(key), op=REMOVE))
+        self._write(Change(self._document, self._part, self._key(key), op=REMOVE))
 
     def _write(self, change: Change) -> None:
         if self._unit is not None:
@@ -141,6 +148,14 @@ class Repository:
     def _values(self, records: Iterable[Record]) -> Values:
         return [self._out(record.value) for record in records]
 
+    def _key(self, key: Id) -> Key:
+        found: Any = (key,) if isinstance(key, str) else key
+        if not isinstance(found, tuple | list) or not all(isinstance(text, str) for text in found):
+            raise UsageError(f"{key!r} is no key.", "Keys are strings, or tuples of strings.")
+        if (wanted := len(self.part.key)) != len(found):
+            raise UsageError(f"{key!r} is no key of {self._document.name}.", f"Its keys have {wanted} part(s).")
+        return tuple(found)
+
     @contextmanager
     def _store(self) -> Iterator[TableStore]:
         """Lend out the believed records, as a table: the database's, or one made of the file."""
@@ -153,13 +168,6 @@ class Repository:
         view = self._site.view(self._document)
         with view.current() as made:
             yield view.stores(made)[self._part]
-
-
-def _key(key: Id) -> Key:
-    found: Any = (key,) if isinstance(key, str) else key
-    if not isinstance(found, tuple | list) or not all(isinstance(part, str) for part in found):
-        raise UsageError(f"{key!r} is no key.", "Keys are strings, or tuples of strings.")
-    return tuple(found)
 
 
 def _id(key: Key) -> Id:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
+from ..codecs import comparable
 from ..documents.writer import LAST
 from ..engines.sqlite import Connection, columns_of, pieces, quoted
 from ..errors import BadPack, CouldNotCheck
@@ -107,6 +108,8 @@ class TableStore:
 
     def like(self, wanted: Mapping[str, Any], lower: frozenset[str]) -> Iterator[Key]:
         """Walk through the keys of records whose members are the same, case aside where that is asked for."""
+        if not all(map(comparable, wanted.values())):
+            return
         tests: list[str] = [self.scope]
         values: list[Any] = []
         for member, value in wanted.items():
@@ -185,6 +188,7 @@ class TableStore:
         """Walk through the rows with these keys, some at a time."""
         names = ", ".join(map(quoted, self.part.key))
         mark = f"({', '.join('?' * len(self.part.key))})"
+        keys = [key for key in keys if all(map(comparable, key))]
         for start in range(0, len(keys), BATCH // len(self.part.key)):
             some = keys[start : start + BATCH // len(self.part.key)]
             sql = f"{self._select} WHERE ({names}) IN (VALUES {', '.join([mark] * len(some))})"
