@@ -11,11 +11,13 @@ import pytest
 from conftest import FIXTURES, clean_environment
 from pages import PAGES, REFERENCE, ROOT, commands, execute, fits, help_of, reference, settled, steps
 
+import mediaos_migrate.library.jobs  # noqa: F401  it has an error of its own
 from mediaos_migrate.cli.answers import Interrupted
 from mediaos_migrate.errors import MigrateError
 
 README = ROOT / "README.md"
 WRITTEN = [*PAGES, REFERENCE]
+INSIDE = {"Contradiction"}  # it is always answered by another one
 
 
 def name(page: Path) -> str:
@@ -84,6 +86,11 @@ def test_the_readme_names_every_exit_code_of_every_error() -> None:
     table = {int(code) for code in re.findall(r"^\| (\d+) \|", README.read_text(encoding="utf-8"), re.MULTILINE)}
     assert {error.exit_code for error in errors()} <= table
     assert {0, 3, 6, Interrupted.exit_code} <= table
+
+
+def test_every_error_has_its_paragraph() -> None:
+    page = (ROOT / "playbooks" / "when-it-fails.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### (\w+)\n\S", page, re.MULTILINE)) == {error.__name__ for error in errors()} - INSIDE
 
 
 def test_the_demo_tells_its_story_to_the_end(tmp_path: Path) -> None:
