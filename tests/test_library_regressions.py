@@ -186,6 +186,18 @@ def test_a_large_file_follows_its_table_in_another_process(templates, tmp_path, 
 
 
 @pytest.mark.usefixtures("large")
+def test_what_the_other_process_found_out_makes_the_next_change_little_work(templates, tmp_path, monkeypatch):
+    folder = at(templates, Stage.LIVE, tmp_path / "data")
+    with Site.open(folder) as site:
+        for title in ("Once", "Twice"):
+            site.repository("library").update("f01", {"title": title})
+            site.follow()
+            monkeypatch.setattr(aside.subprocess, "run", unreachable)
+        assert json.loads((folder / "library.json").read_bytes())["items"][1]["title"] == "Twice"
+    assert command("validate", "library", "--data", folder).code == 0
+
+
+@pytest.mark.usefixtures("large")
 def test_the_other_process_has_the_site_s_key(tmp_path, monkeypatch):
     folder, key_file = tmp_path / "data", tmp_path / "key"
     folder.mkdir()
