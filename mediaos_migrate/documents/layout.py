@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Self
 
 Key = tuple[str, ...]
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 22  # large, for a thread waits for its turn after each
 _DIGEST: Final = 64  # characters of a SHA-256
 
 
@@ -75,8 +75,8 @@ class Layout:
 
     def _copy(self, other: Layout, start: int, stop: int, shift: int) -> None:
         self._keys += other._keys[start:stop]
-        self.starts.extend(at + shift for at in other.starts[start:stop])
-        self.stops.extend(at + shift for at in other.stops[start:stop])
+        for mine, others in ((self.starts, other.starts[start:stop]), (self.stops, other.stops[start:stop])):
+            mine.extend(array("q", [at + shift for at in others]) if shift else others)
 
 
 def _hashed(key: Key) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from .query import Query
 
 LOG: Final = logging.getLogger("mediaos_migrate")
 KEPT: Final = 1_000  # reads that wait to be compared at most; more are left out
+REST: Final = 9  # times as long as the last comparisons took until the next begin …
+LONGEST: Final = 60.0  # … and so many seconds at most
 MISSING, EXTRA, ORDER = "missing", "extra", "order"
 
 
@@ -78,7 +81,10 @@ class Shadow:
                 self._woken.wait_for(lambda: self._reads or self._stopped)
                 if not self._reads:
                     return
+            began = time.monotonic()
             self.drain()
+            with self._woken:  # a comparison may read a whole file: the caller is to have the processor, too
+                self._woken.wait_for(lambda: self._stopped, min(REST * (time.monotonic() - began), LONGEST))
 
     def drain(self) -> None:
         """Compare all reads that wait now, and count how they came out."""
