@@ -6,7 +6,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -40,9 +40,15 @@ Connection = sqlite3.Connection
 
 
 def open_database(
-    path: Path, owner: tuple[int, int] | None = None, kind: type[Connection] = sqlite3.Connection
+    path: Path,
+    owner: tuple[int, int] | None = None,
+    kind: type[Connection] = sqlite3.Connection,
+    check: Callable[[Connection], object] = bool,
 ) -> Connection:
-    """Open a database for writing, and make it (0600) if there is none. Raises NotOurs."""
+    """Open a database for writing, and make it (0600) if there is none. Raises NotOurs.
+
+    `check` looks at it before a byte of it is changed, and raises what stands against it.
+    """
     _check_file(path)
     if not path.exists():
         files.create(path, owner)
@@ -55,12 +61,16 @@ def open_database(
     )
     try:
         prepare(connection)
+        check(connection)
         connection.execute("PRAGMA trusted_schema = ON")  # triggers write full text (SQLite < 3.41)
         connection.execute("PRAGMA secure_delete = ON")  # a credential that was sealed must be gone as plain text
         _set_journal(connection, on_network=network_file_system(path) is not None)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise _not_a_database(path, error) from None
+    except MigrateError:
+        connection.close()
+        raise
     return connection
 
 

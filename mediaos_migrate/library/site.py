@@ -113,7 +113,7 @@ class Site(Host):
             return None
         found: Connection | None = getattr(self._mine, "connection", None)
         if found is None:
-            found = sqlite.open_database(self.db, self.owner, timing.Connection)
+            found = sqlite.open_database(self.db, self.owner, timing.Connection, Ledger.is_in)
             found.heard = self._slow.append  # type: ignore[attr-defined]  # it is of that kind
             if not Ledger.is_in(found):
                 found.close()
