@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from inside import command
 
 from mediaos_migrate import Site
-from mediaos_migrate.errors import NeedsPerson
+from mediaos_migrate.errors import NeedsPerson, NotOurs
 
 KEYS = [f"k{n:02d}" for n in range(12)]
 EXTRA = ["x1", "x2"]  # keys that only come to be
@@ -107,3 +109,40 @@ def test_a_foreign_edit_keeps_a_copy_and_begins_a_new_epoch(template, tmp_path):
     assert copy.read_bytes() == foreign
     assert command("validate", "--record", "--data", folder).code == 0
     assert command("evidence", "list", "library", "--data", folder, "--json").json["evidence"][-1]["epoch"] > before
+
+
+def test_status_names_what_settles_a_document_that_is_blocked(template, tmp_path):
+    folder = Path(shutil.copytree(template, tmp_path / "data"))
+    with Site.open(folder) as site:
+        site.repository("library").put(film("k01", "ours"))
+        edit_file(folder, {"k01": "theirs"})
+        with pytest.raises(NeedsPerson):
+            site.flush()
+    step = command("status", "--data", folder, "--json").json["next"]
+    assert "validate library" in step
+    assert "repair --believe table library" in step
+    assert command("repair", "--believe", "table", "library", "--yes", "--data", folder).code == 0
+    assert "repair" not in command("status", "--data", folder, "--json").json["next"]
+
+
+@pytest.mark.parametrize("words", [["mirror", "flush"], ["search", "build"], ["repair", "--believe", "file", "--yes"]])
+def test_a_lost_database_is_no_reason_to_migrate_again(template, tmp_path, words):
+    folder = Path(shutil.copytree(template, tmp_path / "data"))
+    for path in folder.glob("mediaos.db*"):
+        path.unlink()
+    before = sorted(folder.rglob("*"))
+    said = command(*words, "--data", folder)
+    assert said.code == 7
+    assert "recover" in said.err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_an_app_changes_no_byte_of_somebody_else_s_database(template, tmp_path):
+    folder = Path(shutil.copytree(template, tmp_path / "data", ignore=shutil.ignore_patterns("mediaos.db*")))
+    foreign = folder / "mediaos.db"
+    with closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    before = foreign.read_bytes(), sorted(folder.iterdir())
+    with Site.open(folder) as site, pytest.raises(NotOurs):
+        site.repository("library").count()
+    assert (foreign.read_bytes(), sorted(folder.iterdir())) == before

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .. import marker
 from ..errors import CouldNotCheck
 from ..ledger import Place
 from ..report import DocumentReport
@@ -183,7 +183,7 @@ def flush(*, data: Data = DATA, db: Db = None, app: App = APP, key_file: KeyFile
 
     def act() -> Answer:
         site = Site.open(data, db, app, key_file)
-        _must_exist(site.db)
+        _must_exist(site)
         with narrator(json) as progress, site.locked(wait=10), site.writing() as connection:
             result = mirroring.flush(site, connection, progress)
         return Answer(staged.mirrored(result), staged.flushed(result))
@@ -216,7 +216,7 @@ def repair(
 
     def act() -> Answer:
         site = Site.open(data, db, app, key_file)
-        _must_exist(site.db)
+        _must_exist(site)
         with narrator(json) as progress:
             wanted = repairing.Wanted(believe, tuple(documents or ()), frozenset(accept_source))
             result = repairing.repair(site, wanted, ask, progress)
@@ -232,7 +232,7 @@ def build(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = Fals
 
     def act() -> Answer:
         site = Site.open(data, db, app)
-        _must_exist(site.db)
+        _must_exist(site)
         parts = [part for document in site.pack.documents.values() for part in document.parts if part.search]
         with site.locked(wait=10), site.writing() as connection, transaction(connection):
             made = [part.table for part in parts if not search.is_built(connection, part)]
@@ -244,9 +244,10 @@ def build(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = Fals
     return answer("search build", json, act)
 
 
-def _must_exist(db: Path) -> None:
-    if not db.exists():
-        raise CouldNotCheck(f"There is no database at {db}.", "Run `mediaos-migrate migrate` first.")
+def _must_exist(site: Site) -> None:
+    if not site.db.exists():
+        marker.check_lost(site.state, site.db)
+        raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` first.")
 
 
 _STAGES: list[tuple[str, Callable[..., Said], str, str]] = [

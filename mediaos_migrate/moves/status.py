@@ -53,6 +53,7 @@ def status(site: Site) -> Status:
         known, evidence = ledger.documents(), Evidence(connection).last()
         taken, pending = migrations.applied(connection), migrations.pending(connection, site.migrations)
         held, stages, debts = ledger.held_counts(), ledger.stages(), Journal(connection).debts()
+        blocked = list(ledger.blocked())
     found = []
     for document in site.pack.documents.values():
         entry = known.get(document.name) or Entry(document.name, document.file, "unknown")
@@ -71,7 +72,8 @@ def status(site: Site) -> Status:
                 debts=debts[document.name].count if document.name in debts else 0,
             )
         )
-    return Status(len(taken), len(pending), found, _next_step(site, found, len(pending)), site.unmapped())
+    step = _next_step(site, found, len(pending), blocked)
+    return Status(len(taken), len(pending), found, step, site.unmapped())
 
 
 def _untouched(site: Site, document: Document) -> DocumentStatus:
@@ -79,7 +81,7 @@ def _untouched(site: Site, document: Document) -> DocumentStatus:
     return DocumentStatus(document.name, document.file, state, Stage.OFF, None, 0, None, None)
 
 
-def _next_step(site: Site, documents: list[DocumentStatus], pending: int) -> str:
+def _next_step(site: Site, documents: list[DocumentStatus], pending: int, blocked: list[str]) -> str:
     skipped = [item.document for item in documents if item.skipped]
     unsure = [item.document for item in documents if item.verdict not in ("clean", None)]
     data = f"--data {quote(str(site.data))}"
@@ -87,6 +89,10 @@ def _next_step(site: Site, documents: list[DocumentStatus], pending: int) -> str
     data += f" --app {quote(str(site.pack.folder))}" if site.pack.folder != built_in() / site.pack.app else ""
     if pending:
         return f"Bring the schema up: `mediaos-migrate migrate {data}`."
+    if blocked:
+        settled = f"`mediaos-migrate repair --believe table {blocked[0]} {data}` (or `file`)"
+        look = f"`mediaos-migrate validate {blocked[0]} {data}`"
+        return f"Settle what blocks {', '.join(blocked)}: look at what differs with {look}, then {settled}."
     if owing := [item.document for item in documents if item.debts]:
         return f"Write what {', '.join(owing)} owe their files: `mediaos-migrate mirror flush {data}`."
     if unsure:
