@@ -296,6 +296,7 @@ ODD = {
     "a key of two parts": lambda library: library.get(("f01", "f02")),
     "a key of none": lambda library: library.exists(()),
     "a page after what cannot be": lambda library: library.list(after="\ud800"),
+    "a number that no JSON spells": lambda library: library.update("f01", {"rating": [float("inf")]}),
     "a set": lambda library: library.put({"id": "odd", "title": {1, 2}}),
     "a change to a set": lambda library: library.update("f01", {"title": {1, 2}}),
     "a change that is a list": lambda library: library.update("f01", []),
