@@ -434,3 +434,28 @@ def test_a_pack_whose_jobs_are_about_no_list_of_objects_is_refused(tmp_path, ite
     (pack / "mapping.toml").write_text(f'{text}\n[services.jobs]\ntable = "jobs"\nitems = "{items}"\n', "utf-8")
     with pytest.raises(BadPack, match="jobs are about"):
         load(str(pack))
+
+
+NOT_TOLD = {
+    "a token": lambda sessions, jobs: sessions.revoke(None, 1.8e9),
+    "a token to look for": lambda sessions, jobs: sessions.is_revoked(b"bytes"),
+    "a user whose tokens say a number": lambda sessions, jobs: sessions.revoke_all(42),
+    "a user": lambda sessions, jobs: sessions.revoke_all(None),
+    "a moment in words": lambda sessions, jobs: sessions.revoke("t", "soon"),
+    "no moment": lambda sessions, jobs: sessions.revoke("t", None),
+    "a moment that is no number": lambda sessions, jobs: sessions.revoke("t", float("nan")),
+    "a moment beyond all calendars": lambda sessions, jobs: sessions.revoke("t", 1e30),
+    "a priority in words": lambda sessions, jobs: jobs.enqueue(item(1), priority="high"),
+    "a worker without a name": lambda sessions, jobs: jobs.claim(None),
+    "a result that is no JSON": lambda sessions, jobs: jobs.complete(jobs.claim("w"), {1, 2}),
+    "a result without an end": lambda sessions, jobs: jobs.complete(jobs.claim("w"), float("inf")),
+}
+
+
+@pytest.mark.parametrize("wrong", NOT_TOLD.values(), ids=NOT_TOLD)
+def test_what_a_service_cannot_take_is_bad_usage_and_changes_nothing(sessions, jobs, wrong):
+    jobs.enqueue(item(0))
+    with pytest.raises(UsageError):
+        wrong(sessions, jobs)
+    assert [job.priority for job in jobs.list(item=item(0)["id"])] == [0]
+    assert jobs.list("completed", item=item(0)["id"]) == []

@@ -14,7 +14,7 @@ from ..pack import Queue
 from ..stores.file import RECORDS
 from ..values import dumps, of_python, to_python
 from .host import Host
-from .service import Clock, Service, instant, now
+from .service import Clock, Service, instant, now, text
 
 LEASE: Final = 60.0  # seconds that a worker may be silent
 ATTEMPTS: Final = 5  # then a job has failed
@@ -89,8 +89,10 @@ class Jobs(Service):
         """Ask for a job on an item: a record, or the key of one. The highest priority is done first.
 
         An item whose job is still open gets no second one, unless `again`; the open one gets the higher priority
-        of the two and is returned. Raises NoRecord.
+        of the two and is returned. Raises NoRecord, and UsageError for a priority that is no whole number.
         """
+        if type(priority) is not int:  # a text would come before every number
+            raise UsageError("A priority is a whole number.", "Give a higher one to what is to be done first.")
         given = {**self._of(item), "phase": phase, "priority": priority, "now": self._now()}
         with self._writing() as connection:
             known = connection.execute(
@@ -128,7 +130,13 @@ class Jobs(Service):
 
     def claim(self, worker: str, lease: float = LEASE) -> Job | None:
         """Take the next job, or None when there is none to be done now; it is the worker's for `lease` seconds."""
-        given = {"worker": worker, "now": self._now(), "until": self._in(lease), "most": self._most, "lost": LOST}
+        given = {
+            "worker": text(worker, "A worker's name"),
+            "now": self._now(),
+            "until": self._in(lease),
+            "most": self._most,
+            "lost": LOST,
+        }
         # A worker without work asks often, and must not keep the others from writing.
         if not self._connection().execute(f"SELECT 1 FROM {self._table} WHERE {_FREE} LIMIT 1", given).fetchone():
             return None
@@ -151,10 +159,10 @@ class Jobs(Service):
         return self._settle(job, "lease_until = :until", until=self._in(lease))
 
     def complete(self, job: Job, result: Any = None) -> Job:
-        """Say that a job is done, with any JSON for a result. Raises LostLease."""
-        text = None if result is None else dumps(of_python(result))
+        """Say that a job is done, with any JSON for a result. Raises LostLease, and UsageError for no JSON."""
+        told = None if result is None else _told(result)
         changes = "status = 'completed', completed_at = :now, lease_until = NULL, error = NULL, result = :result"
-        return self._settle(job, changes, result=text)
+        return self._settle(job, changes, result=told)
 
     def fail(self, job: Job, error: str, *, retry: bool = True) -> Job:
         """Say that a job could not be done: it is tried again after a pause, and has failed after five attempts.
@@ -219,6 +227,13 @@ class Jobs(Service):
     def _any(connection: Connection, sql: str, given: Mapping[str, Any]) -> Job | None:
         rows = connection.execute(f"{sql} RETURNING *", given).fetchall()
         return _job(rows[0]) if rows else None
+
+
+def _told(result: Any) -> str:
+    try:
+        return dumps(of_python(result))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"A job's result cannot be kept: {error}.", "Give what JSON knows.") from None
 
 
 def _job(row: Any) -> Job:

@@ -19,10 +19,23 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def text(value: object, what: str) -> str:
+    """Return a text as it is. Raises UsageError for anything else, which would be looked for and never found."""
+    if not isinstance(value, str):
+        raise UsageError(f"{what} is a text, not {type(value).__name__}.", "Pass it as a string.")
+    return value
+
+
 def instant(moment: datetime | float) -> str:
-    """Spell a moment (a number counts seconds since 1970) in the one form in which instants are compared as text."""
+    """Spell a moment (a number counts seconds since 1970) in the one form in which instants are compared as text.
+
+    Raises UsageError for what is none.
+    """
     if not isinstance(moment, datetime):
-        moment = datetime.fromtimestamp(moment, UTC)
+        try:
+            moment = datetime.fromtimestamp(moment, UTC)
+        except (TypeError, ValueError, OverflowError, OSError):
+            raise UsageError("This is no moment.", "Give a `datetime`, or seconds since 1970.") from None
     if moment.tzinfo is None:
         raise UsageError("This moment has no time zone.", "Give it one, as in `datetime.now(UTC)`.")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

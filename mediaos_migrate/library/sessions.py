@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
+from ..errors import UsageError
 from ..pack import Blacklist
 from .host import Host
-from .service import Clock, Service, instant, now
+from .service import Clock, Service, instant, now, text
 
 SKEW: Final = timedelta(minutes=5)  # how far the clocks of those who check tokens may be apart
 _INSTANT: Final = "????-??-??T??:??:??.???Z"  # a GLOB; no other form can be compared
@@ -31,11 +32,11 @@ class Sessions(Service):
 
     def revoke(self, token: str, expires_at: datetime | float) -> None:
         """Let a token count no more; twice is as good as once. `expires_at` is its own, as in its `exp`."""
-        self._revoke(_digest(token), instant(expires_at), again="revoked_at")
+        self._revoke(_digest(text(token, "A token")), instant(expires_at), again="revoked_at")
 
     def revoke_all(self, user: str) -> None:
         """Let no token count that was issued to a user (its `sub`) up to this second."""
-        self._revoke(_of_user(user), instant(self._clock() + self._longest), again=":now")
+        self._revoke(_of_user(text(user, "A user")), instant(self._clock() + self._longest), again=":now")
 
     def _revoke(self, digest: str, until: str, again: str) -> None:
         given = {"digest": digest, "until": until, "now": self._now()}
@@ -58,7 +59,7 @@ class Sessions(Service):
         Asks the database each time, from the pages that SQLite keeps in memory until anybody commits: one look
         at an index. What cannot be asked is an error, never a no.
         """
-        digest, claims = _digest(token), _claims(token)
+        digest, claims = _digest(text(token, "A token")), _claims(token)
         user = claims.get("sub")
         known = self._connection().execute(self._sql, (digest, _of_user(user) if isinstance(user, str) else digest))
         return any(
@@ -102,5 +103,5 @@ def _issued(claims: dict[str, Any]) -> str:
     """Return when a token was issued; one that does not say so is older than everything."""
     try:
         return instant(float(claims["iat"]))
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+    except (KeyError, TypeError, ValueError, OverflowError, UsageError):
         return ""
