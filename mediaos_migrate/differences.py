@@ -77,8 +77,13 @@ def _places(path: Path, left: list[Any], right: list[Any]) -> Iterator[Found]:
     """Compare two lists item by item."""
     for number, (one, other) in enumerate(zip(left, right, strict=False)):
         yield from _walk((*path, number), one, other)
-    if len(left) != len(right):
+    shorter, longer = sorted((len(left), len(right)))
+    if longer - shorter > LONG:
         yield path, "absent-null", left, right
+        return
+    for number in range(shorter, longer):
+        one, other = (items[number] if number < len(items) else None for items in (left, right))
+        yield (*path, number), "absent-null", one, other
 
 
 def _paired(path: Path, left: list[Any], right: list[Any]) -> Iterator[Found]:

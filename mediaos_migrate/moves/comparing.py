@@ -30,6 +30,7 @@ from .surveyed import Survey
 
 _Item = TypeVar("_Item", Anomaly, Discrepancy)
 
+RENAMED = "$renamed"  # the name under which a record in quarantine would be written back, if that is another one
 ENVELOPE = "$envelope"  # the key under which is told that what no record carries differs
 
 
@@ -180,12 +181,11 @@ def _held(items: Iterator[Quarantined], vault: Vault, shape: Shape) -> Iterator[
         raw = item.raw if isinstance(item.raw, str) else item.raw.decode("utf-8", "surrogateescape")
         opened = raw if item.raw_state == PLAIN else vault.open(raw, held(item.document))
         value = Secret(raw, item.raw_state, locked=True) if opened is None else _read(opened)
-        element = Element(item.name, value, _where(item, shape), item.reason)
+        value = value if _fits(item, shape) else {RENAMED: item.name, "value": value}
+        element = Element(item.name, value, item.pointer, item.reason)
         yield Record((), value, element, item.position, unfit=item.reason)
 
 
-def _where(item: Quarantined, shape: Shape) -> str:
-    """Say where a record stands: where it was found, unless it would be written back under another name."""
-    named = pointer(item.name)
-    fits = named[1:] in item.pointer.split("/") if item.name is not None else not shape.named
-    return item.pointer if fits else named
+def _fits(item: Quarantined, shape: Shape) -> bool:
+    """Tell whether a record would be written back under the name it was found with."""
+    return pointer(item.name)[1:] in item.pointer.split("/") if item.name is not None else not shape.named
