@@ -36,6 +36,7 @@ SHARES: Final = {
     "test_example": 0.3,
     "test_fault_matrix": 0.2,
     "test_keys": 0.2,
+    "test_models": 0.5,
     "test_planted_faults": 0.2,
     "test_planted_mistakes": 0.25,
     "test_power_cut.py::test_a_move_survives_a_power_cut_at_any_moment": 0.25,
@@ -43,11 +44,13 @@ SHARES: Final = {
     "test_nothing_shows_a_secret": 0.5,
     "test_quarantine": 0.4,
     "test_recover": 0.2,
+    "test_repository": 0.5,
     "test_rollback": 0.2,
     "test_scrub": 0.3,
     "test_shadow": 0.3,
     "test_walk": 0.25,
     "test_wiring": 0.25,
+    "test_writer": 0.6,
 }
 ALL: Final = "MEDIAOS_MIGRATE_ALL_TESTS"
 SMALL: Final = 3000  # tests: fewer were chosen by a person
