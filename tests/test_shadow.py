@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from conftest import FIXTURES
 from inside import command
 
 from mediaos_migrate import Site
@@ -128,8 +129,25 @@ def test_a_policy_can_ask_for_reads_and_looks(data, tmp_path):
     assert "may be done" in command(*asks).out
 
 
-def test_a_policy_that_asks_for_nothing_we_know_is_refused(data, tmp_path):
+ODD_POLICIES = {
+    "[days]\nlive = 3\n": "it has no `days`",
+    "[hours]\nliv = 3\n": "`liv` is no stage",
+    "hours = 3\n": "`hours` is a table",
+    "debts = inf\n": "`debts` must be a whole number from 0 on, not inf",
+    "debts = -1\n": "`debts` must be",
+    "debts = true\n": "`debts` must be",
+    "[hours]\nlive = nan\n": "`hours.live` must be a number from 0 on, not nan",
+    "[hours]\nlive = inf\n": "`hours.live` must be",
+    "[hours]\nlive = -24\n": "`hours.live` must be",
+    "[looks]\nlive = inf\n": "`looks.live` must be a whole number",
+    "[looks]\nlive = 1.5\n": "`looks.live` must be a whole number",
+    "[reads]\nlive = '9'\n": "`reads.live` must be a whole number",
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), ODD_POLICIES.items())
+def test_a_policy_that_asks_for_nothing_we_know_is_refused(tmp_path, text, reason):
     policy = tmp_path / "mine.toml"
-    policy.write_text("[days]\nlive = 3\n")
-    told = command("stage", "why-not", "library", "--policy", policy, "--data", data)
-    assert (told.code, "it has no `days`" in told.err) == (2, True)
+    policy.write_text(text)
+    told = command("health", "--policy", policy, "--data", FIXTURES / "mediaos")
+    assert (told.code, reason in told.err) == (2, True), told.err

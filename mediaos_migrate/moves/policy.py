@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -28,6 +27,8 @@ class Policy:
 
 
 TABLES: Final = ("hours", "looks", "reads")
+MOST: Final = 10**9  # of anything that can be waited for
+WORDS: Final[dict[type, str]] = {int: "whole number", float: "number"}
 Number = TypeVar("Number", int, float)
 
 PRESETS: Final = {
@@ -50,12 +51,12 @@ def policy(text: str) -> Policy:
     try:
         found = tomllib.loads(Path(text).read_text(encoding="utf-8"))
         _check(found)
-        hours, looks, reads = (found.get(table, {}) for table in TABLES)
-        debts = int(found.get("debts", PRESETS["home"].debts))
-        return Policy(text, _stages(hours, float), _stages(looks, int), _stages(reads, int), debts)
+        hours = _stages(found, "hours", float)
+        looks, reads = (_stages(found, name, int) for name in ("looks", "reads"))
+        return Policy(text, hours, looks, reads, _number("debts", found.get("debts", PRESETS["home"].debts), int))
     except OSError as error:
         raise UsageError(f"The policy {text} cannot be read: {error.strerror}.", "Choose home or ci.") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise UsageError(f"The policy {text} is none: {error}.", "Choose home or ci, or mend the file.") from None
 
 
@@ -64,5 +65,19 @@ def _check(found: dict[str, Any]) -> None:
         raise ValueError(f"it has no `{unknown[0]}`, only {', '.join([*TABLES, 'debts'])}")
 
 
-def _stages(table: dict[str, Any], kind: Callable[[Any], Number]) -> dict[Stage, Number]:
-    return {Stage(name): kind(value) for name, value in table.items()}
+def _stages(found: dict[str, Any], name: str, kind: type[Number]) -> dict[Stage, Number]:
+    """Read one table. Raises ValueError for a stage that is none, and for what is no number."""
+    table = found.get(name, {})
+    if not isinstance(table, dict):
+        raise ValueError(f"`{name}` is a table with a number for each stage")  # noqa: TRY004  as all that is wrong in it
+    if unknown := sorted(set(table) - set(map(str, Stage))):
+        raise ValueError(f"`{unknown[0]}` is no stage, only {', '.join(Stage)}")
+    return {Stage(stage): _number(f"{name}.{stage}", value, kind) for stage, value in table.items()}
+
+
+def _number(name: str, value: Any, kind: type[Number]) -> Number:
+    """Take a number that can be waited for: finite, not negative, whole where things are counted."""
+    fits = not isinstance(value, bool) and isinstance(value, (kind, int)) and 0 <= value < MOST
+    if not fits:
+        raise ValueError(f"`{name}` must be a {WORDS[kind]} from 0 on, not {value!r}")
+    return kind(value)
