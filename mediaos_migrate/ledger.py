@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from . import __version__
 from .engines.sqlite import Connection, tables, transaction
-from .errors import NeedsPerson, NotOurs
+from .errors import CouldNotCheck, NeedsPerson, NotOurs
 from .stages import Stage
 from .values import loads, quoted
 
@@ -80,6 +80,9 @@ CREATE TABLE _mm_keys (
 CREATE TABLE _mm_rotated (
   document TEXT PRIMARY KEY);
 """
+
+_MAY_LACK: Final = "_mm_slow"  # came later, and nobody misses it
+OURS: Final = [name for name in re.findall(r"CREATE TABLE (\w+)", SCHEMA) if name != _MAY_LACK]
 
 PRESENT: Final = "present"
 MISSING: Final = "missing"
@@ -170,7 +173,7 @@ class Ledger:
         """Make our tables, all or those that are gone. Raises NotOurs for another app's or a newer tool's."""
         if not self.is_in(self._db):
             self.make(app)
-        self.check(app)
+        self.check_owner(app)
         with transaction(self._db):
             self._make_tables()
 
@@ -188,6 +191,21 @@ class Ledger:
             self._db.execute(re.sub(r"^CREATE (TABLE|INDEX) ", r"CREATE \1 IF NOT EXISTS ", statement))
 
     def check(self, app: str) -> None:
+        """Raise NotOurs as `check_owner` does, and CouldNotCheck if tables of ours are gone: what they said is lost."""
+        self.check_owner(app)
+        if gone := self.gone():
+            raise CouldNotCheck(
+                f"The database has lost what we noted in it: {', '.join(gone)}.",
+                "See what can be had back: `mediaos-migrate recover`.",
+                tables=gone,
+            )
+
+    def gone(self) -> list[str]:
+        """Name the tables of ours that are not there."""
+        there = set(tables(self._db))
+        return [name for name in OURS if name not in there]
+
+    def check_owner(self, app: str) -> None:
         """Raise NotOurs if the database belongs to another app or to a newer tool."""
         site = self.site()
         if site["app"] != app:

@@ -118,11 +118,14 @@ class Site:
         return [entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry not in leftovers]
 
     @contextmanager
-    def locked(self, wait: float = 0, *, restoring: bool = False) -> Iterator[None]:
+    def locked(self, wait: float = 0, *, restoring: bool = False, adopting: bool = False) -> Iterator[None]:
         """Hold the site's lock: one writing run at a time, waiting so many seconds; a dead one's lock is free.
 
-        Raises Locked, naming who holds it since when, and Refused while a restore is half done.
+        Raises Locked, naming who holds it since when, Refused while a restore is half done, and NotOurs before
+        anything is made beside somebody else's database.
         """
+        if not (restoring or adopting or self.state.exists()):
+            self._refuse_foreign()
         files.make_folder(self.state, self.owner)
         with ExitStack() as held:
             for path in dict.fromkeys((self.state / LOCK, self._database_lock)):
@@ -130,6 +133,11 @@ class Site:
             if not restoring:
                 self.check_restored()
             yield
+
+    def _refuse_foreign(self) -> None:
+        if self.db.exists() and self.db.stat().st_size:
+            with sqlite.looking(self.db) as connection:
+                Ledger.is_in(connection)
 
     @contextmanager
     def shared(self, wait: float = 30) -> Iterator[None]:
@@ -173,6 +181,7 @@ class Site:
         if self.db.exists() and self.db.stat().st_size and not adopting:
             with sqlite.looking(self.db) as connection:
                 if Ledger.is_in(connection):
+                    Ledger(connection).check(self.pack.app)
                     marker.check(self.state, Ledger(connection))
                     if not any_key:
                         Keyring(connection).check(self.vault, self.pack.key_variable)

@@ -12,6 +12,8 @@ from inside import SHELF, command
 
 from mediaos_migrate import Site
 from mediaos_migrate.engines import salvage
+from mediaos_migrate.errors import CouldNotCheck
+from mediaos_migrate.ledger import OURS
 from mediaos_migrate.library import mirror
 from mediaos_migrate.stages import Stage
 
@@ -215,3 +217,40 @@ def test_salvage_reads_around_pages_that_are_broken(tmp_path, seed):
         assert lost == {"t": count - kept}
         assert count - 200 <= kept < count
         assert target.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+# ── our own tables are gone ──
+
+ASKING = [
+    ["status"],
+    ["health"],
+    ["validate"],
+    ["validate", "--record"],
+    ["stage", "show"],
+    ["stage", "advance", *POLICY],
+    ["mirror", "flush"],
+    ["quarantine", "list"],
+    ["backup", "create"],
+    ["schema", "up"],
+    ["migrate"],
+]
+
+
+@pytest.mark.parametrize("table", [name for name in OURS if name != "_mm_site"])
+def test_a_database_that_lost_a_table_of_ours_is_refused_and_can_be_recovered(at, table):
+    folder = at(Stage.LIVE)
+    with library(folder) as site:
+        site.flush()
+    held = [each["pointer"] for each in say(folder, "quarantine", "list")["quarantine"]]
+    before = {path.name: path.read_bytes() for path in folder.glob("*.json")}
+    with closing(sqlite3.connect(folder / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+    for words in ASKING if table in ("_mm_evidence", "_mm_quarantine") else ASKING[:3]:
+        told = command(*words, "--data", folder, "--app", SHELF)
+        assert (told.code, f"lost what we noted in it: {table}" in told.err, "recover" in told.err) == (5, True, True)
+    with pytest.raises(CouldNotCheck, match=table), library(folder) as site:
+        site.repository("authors").list()
+    must(folder, "recover", "--from", "files" if table == "_mm_migrations" else "salvage", "--yes")
+    assert {path.name: path.read_bytes() for path in folder.glob("*.json")} == before
+    assert command("validate", "--data", folder, "--app", SHELF).code == 0
+    assert [each["pointer"] for each in say(folder, "quarantine", "list")["quarantine"]] == held

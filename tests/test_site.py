@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -342,3 +344,30 @@ def test_a_site_s_answer_is_the_same_from_anywhere(site_folder, monkeypatch, tmp
     told = json.loads(command("status", "--data", site_folder, "--json").out)
     monkeypatch.chdir("/")
     assert json.loads(command("status", "--data", site_folder, "--json").out) == told
+
+
+FOREIGN = [
+    "migrate",
+    "mirror flush",
+    "search build",
+    "stage advance",
+    "stage retreat",
+    "rollback --yes",
+    "repair --believe file --yes",
+    "schema up",
+    "schema down --to 1 --yes",
+    "backup create",
+    "backup restore gone --yes",
+    "keys seal",
+    "quarantine requeue",
+    "recover --yes",
+]
+
+
+@pytest.mark.parametrize("words", FOREIGN)
+def test_a_command_that_meets_a_foreign_database_leaves_no_folder(tmp_path, words):
+    folder = put(tmp_path / "config", "users.json")
+    with closing(sqlite3.connect(folder / "mediaos.db")) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    assert command(*words.split(), "--data", folder).code in (2, 4)
+    assert {each.name for each in folder.iterdir()} == {"users.json", "mediaos.db"}

@@ -24,6 +24,10 @@ from .putting import SUFFIXES, has_database
 _WORDS: Final = ("_mm_evidence", "_mm_stage_log", "_mm_journal")  # tables that say when something was done last
 
 
+_STEPS: Final = "_mm_migrations"
+QUARANTINE: Final = "_mm_quarantine"  # it holds records, too, of whichever document
+
+
 class Source(StrEnum):
     """From where the database is made anew."""
 
@@ -46,7 +50,7 @@ class Base:
 
     def lacks(self, document: Document) -> int:
         """Return how many rows of a document are lost."""
-        return sum(self.lost.get(table, 0) for table in tables_of(document))
+        return sum(self.lost.get(table, 0) for table in (*tables_of(document), QUARANTINE))
 
     def opened(self) -> closing[Connection]:
         """Open it; it lies in scratch."""
@@ -75,6 +79,11 @@ def salvaged(site: Site, folder: Path) -> Base:
         base.lost = salvage.rebuild(source, target)
         if not Ledger.is_in(target):
             raise NotOurs("There is nothing of ours in it.", "")
+        gone = Ledger(target).gone()
+        if _STEPS in gone:
+            raise MigrateError("It does not say any more which schema it has.", "")
+        base.lost |= dict.fromkeys(gone, 1)  # how many rows they had nobody knows
+        Ledger(target).found(site.pack.app)
         _judge(site, base, Ledger(target), target)
     return base
 

@@ -37,12 +37,16 @@ def opened(site: Site) -> Connection:
 
 
 def is_broken(site: Site) -> bool:
-    """Tell whether the file at the database's place is none; raises NotOurs when it is somebody else's."""
+    """Tell whether the file at the database's place is none, or has lost tables of ours.
+
+    Raises NotOurs when it is somebody else's.
+    """
     try:
         with sqlite.looking(site.db) as connection:  # what is somebody else's stays as it is
-            if Ledger.is_in(connection):
-                Ledger(connection).check(site.pack.app)
-            return False
+            if not Ledger.is_in(connection):
+                return False
+            Ledger(connection).check_owner(site.pack.app)
+            return bool(Ledger(connection).gone())
     except NotOurs as error:
         if "is not a SQLite database" in error.message:
             return True

@@ -64,6 +64,8 @@ def recover(site: Site, choose: Choose, progress: Progress = SILENT) -> Recovery
     Nothing of the site is touched before a whole site was made in scratch and proved. Raises Refused when the way
     that is chosen is none, NotOurs when the database is another app's or a newer version's.
     """
+    if has_database(site):
+        is_broken(site)  # raises before anything is made beside somebody else's
     with site.locked(wait=10, restoring=True):
         if intent := Intent.read(site):
             done = restoring.complete(site, intent, progress)

@@ -80,6 +80,8 @@ def restore(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) -
     """
     for name in wanted.documents:
         site.pack.document(name)
+    if not site.state.exists():
+        backups.find(site, wanted.name)  # raises before anything is made
     with site.locked(wait=10, restoring=True):
         open_intent = Intent.read(site)
         backup = backups.find(site, wanted.name)

@@ -260,7 +260,7 @@ def baseline(site: Site, number: int, *, wait: float = 0) -> Moved:
         raise UsageError(f"There is no migration {number}.", f"Choose a number from 1 to {len(wanted)}.")
     if not site.db.exists():
         raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` to make one.")
-    with site.locked(wait), site.writing(adopting=True) as connection:
+    with site.locked(wait, adopting=True), site.writing(adopting=True) as connection:
         ours = "_mm_site" in tables(connection)  # that alone may be of a run that was interrupted
         if ours and migrations.applied(connection, Ladder.EXPAND):
             raise NotOurs(f"{site.db} was adopted before.", "See `mediaos-migrate schema status`.")
