@@ -17,7 +17,8 @@ NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 class Intent:
     """A file that is about to be replaced: by whose will (`file` or `table`), its digests, and the debts it pays.
 
-    `unit` names the unit of work that writes more than this file: what is noted of it is done as a whole.
+    By the file's will `upto` counts the changes that its table lacks as long as the intent is open. `unit` names the
+    unit of work that writes more than this file: what is noted of it is done as a whole.
     """
 
     document: str
@@ -49,7 +50,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Debts:
-    """How many changes a document's file lacks, and since when."""
+    """How many changes one home of a document lacks, and since when."""
 
     count: int = 0
     oldest: str | None = None
@@ -101,9 +102,18 @@ class Journal:
         return int(row[0] or 0)
 
     def debts(self) -> dict[str, Debts]:
-        """Count what is owed, by document."""
+        """Count what files owe their tables, by document."""
         rows = self._db.execute("SELECT document, count(*), min(at) FROM _mm_journal GROUP BY document")
         return {document: Debts(count, oldest) for document, count, oldest in rows}
+
+    def behind(self) -> dict[str, Debts]:
+        """Count what tables owe their files, by document: an intent that is open stands for its changes."""
+        rows = self._db.execute("SELECT document, max(upto, 1), at FROM _mm_intents WHERE home = 'file'")
+        return {document: Debts(count, at) for document, count, at in rows}
+
+    def owing(self) -> dict[str, Debts]:
+        """Count what either home owes the other, by document."""
+        return self.debts() | self.behind()
 
     def pay(self, document: str, upto: int) -> None:
         """Strike out the debts of a document up to a number."""
@@ -115,9 +125,11 @@ class Journal:
         )
 
     def intend(self, intent: Intent) -> None:
-        """Write down that a file is about to be replaced."""
+        """Write down that a file is about to be replaced; one that is still open was never followed, and is counted."""
         self._db.execute(
-            f"INSERT INTO _mm_intents (document, home, before, after, upto, unit, at) VALUES (?, ?, ?, ?, ?, ?, {NOW})",
+            "INSERT INTO _mm_intents (document, home, before, after, upto, unit, at) "
+            f"VALUES (?, ?, ?, ?, ?, ?, {NOW}) ON CONFLICT (document) DO UPDATE SET home = excluded.home, "
+            "before = excluded.before, after = excluded.after, upto = upto + excluded.upto, unit = excluded.unit",
             (intent.document, intent.home, intent.before, intent.after, intent.upto, intent.unit),
         )
 

@@ -20,7 +20,18 @@ from mediaos_migrate.errors import Conflict, NoData, UsageError
 
 FILM = "mgln17v4c7p0ka"
 ONLY_SYNC = {
-    "Site": {"close", "connection", "failed", "file", "fingerprint", "holding", "holds_data", "locked", "looking"}
+    "Site": {
+        "close",
+        "connection",
+        "failed",
+        "in_step",
+        "file",
+        "fingerprint",
+        "holding",
+        "holds_data",
+        "locked",
+        "looking",
+    }
     | {"migrations", "model", "other_folders", "owner", "release", "shared", "state", "stores", "unmapped", "view"}
     | {"wake", "follow", "writing", "engine_folder", "check_restored"},
     "UnitOfWork": {"add"},  # what repositories tell it

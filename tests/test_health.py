@@ -94,7 +94,7 @@ def test_too_many_debts_are_a_problem_and_fewer_are_told(folder, tmp_path):
     told = command("health", "--json", "--policy", tmp_path / "strict.toml", "--data", folder)
     assert told.code == 3
     assert told.json["problems"] == [
-        "10 changes are not in the files of library: run `mediaos-migrate mirror flush`",
+        "10 changes are not in both homes of library: run `mediaos-migrate mirror flush`",
     ]
     assert "1 problem." in command("health", "--policy", tmp_path / "strict.toml", "--data", folder).out
 

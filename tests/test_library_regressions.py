@@ -268,7 +268,7 @@ def test_a_write_that_fails_leaves_the_tables_of_the_file_as_it_is(templates, tm
         before = library.list()
         with monkeypatch.context() as patched:
             patched.setattr(files.Replacement, "put", full)
-            with pytest.raises(OSError, match="full"):
+            with pytest.raises(MigrateError, match="The disk is full"):
                 library.update("f05", {"title": "Changed"})
         assert library.list() == before
         library.update("f05", {"title": "Changed again"})

@@ -13,7 +13,11 @@ PACKAGE = Path(mediaos_migrate.__file__).parent
 WRITING = "                os.fsync(stream.fileno())\n"
 FOLDER = '        crash.point("file.renamed")\n        sync_folder(self._target.parent)\n'
 INTEND = "                Journal(connection).intend(intent)\n"
-NOTED = "            if connection is not None:\n                self._write_tables(connection, stages, rewrites)\n"
+NOTED = """\
+            if connection is not None:
+                with noting(self._site, self._counts(), alone=len(stages) == len(first) == 1):
+                    self._write_tables(connection, stages, rewrites)
+"""
 # The last write waits for the next one, or for the end.
 LATE = """\
                 waiting = self._site.__dict__.setdefault("_waiting", [])

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 import pytest
 from conftest import FIXTURES, KEY
@@ -17,6 +18,7 @@ from inside import SHELF, command
 from mediaos_migrate import MigrateError, Site
 from mediaos_migrate.errors import Conflict, NeedsPerson, NoRecord, Suspect, UsageError
 from mediaos_migrate.library.changes import base36, new_key
+from mediaos_migrate.moves.policy import Policy
 from mediaos_migrate.stages import Stage
 
 STAGES = list(Stage)
@@ -468,6 +470,59 @@ def test_a_table_that_cannot_be_written_is_a_debt_and_no_error(folder, stage, mo
     validated(folder)
 
 
+def fails(folder: Path, sql: str) -> None:
+    with closing(sqlite3.connect(folder / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute(sql)
+
+
+STUCK: Final = "BEGIN SELECT raise(ABORT, 'stuck'); END"
+
+
+@pytest.mark.parametrize("stage", STAGES[1:3], ids=str)
+def test_a_table_that_takes_nothing_for_a_while_keeps_no_write_from_its_file(folder, stage):
+    at_stage(folder, stage)
+    alarms = []
+    fails(folder, f"CREATE TRIGGER stuck BEFORE INSERT ON library_items WHEN new.title = 'New 0' {STUCK}")
+    with opened(folder) as site:
+        site.policy, site.on_alarm = Policy("strict", debts=2), lambda *told: alarms.append(told)
+        library = site.repository("library")
+        keys = [library.add({"kind": "movie", "title": f"New {number}"}) for number in range(4)]
+        with pytest.raises(Conflict):
+            library.add({"kind": "movie", "title": "New 3"})
+        assert [library.get(key)["title"] for key in keys] == ["New 0", "New 1", "New 2", "New 3"]
+        assert (alarms, site.health().debts) == ([("library", 3), ("library", 4)], 4)
+        assert "owe their other home: `mediaos-migrate mirror flush" in command("status", "--data", folder).out
+        assert command("validate", "library", "--data", folder).code == 3
+        fails(folder, "DROP TRIGGER stuck")
+        library.update(keys[0], {"year": 2000})
+        assert site.health().debts == 0
+    assert [record["id"] for record in in_file(folder)[-4:]] == keys
+    validated(folder)
+
+
+@pytest.mark.parametrize("stage", STAGES[1:3], ids=str)
+def test_a_database_that_cannot_even_note_a_write_keeps_it_not_from_its_file(folder, stage):
+    at_stage(folder, stage)
+    alarms = []
+    fails(folder, f"CREATE TRIGGER full BEFORE INSERT ON _mm_intents {STUCK}")
+    with opened(folder) as site:
+        site.policy, site.on_alarm = Policy("strict", debts=0), lambda *told: alarms.append(told)
+        fails(folder, f"CREATE TRIGGER stuck BEFORE INSERT ON library_items {STUCK}")
+        site.repository("library").add({"id": "a", "kind": "movie", "title": "Ours"})
+        assert alarms == [("library", 1), ("library", 1)]
+        unit = site.unit_of_work()  # over several files
+        unit.repository("library").add({"id": "b", "kind": "movie", "title": "Half"})
+        unit.repository("verify-results").put({"title": "Half"}, key="b")
+        with pytest.raises(MigrateError, match="could not do it"):
+            unit.commit()
+        fails(folder, "DROP TRIGGER full")
+        fails(folder, "DROP TRIGGER stuck")
+    assert [record["id"] for record in in_file(folder)][-1] == "a"
+    told = command("mirror", "flush", "--data", folder)
+    assert (told.code, command("mirror", "flush", "--data", folder).out[:15]) == (0, "Nothing is owed")
+    validated(folder)
+
+
 def test_a_file_that_cannot_be_written_is_a_debt_and_no_error(folder, monkeypatch):
     at_stage(folder, Stage.LIVE)
     with opened(folder) as site:
@@ -476,7 +531,7 @@ def test_a_file_that_cannot_be_written_is_a_debt_and_no_error(folder, monkeypatc
                 "mediaos_migrate.files.Replacement.put", lambda self: (_ for _ in ()).throw(OSError(28, "full"))
             )
             key = site.repository("library").add({"kind": "movie", "title": "Ours"})
-            with pytest.raises(OSError, match="full"):
+            with pytest.raises(MigrateError, match=r"The disk is full.*Free some space"):
                 site.flush()
         assert site.repository("library").exists(key)
         told = command("status", "--data", folder)

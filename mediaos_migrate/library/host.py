@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -53,5 +53,9 @@ class Host(site.Site, ABC):
         """Do the same in the background."""
 
     @abstractmethod
-    def failed(self, error: Exception) -> None:
-        """Hear that the second home could not be written."""
+    def failed(self, error: Exception, unnoted: Mapping[str, int] | None = None) -> None:
+        """Hear that the second home could not be written, nor so many changes be noted."""
+
+    @abstractmethod
+    def in_step(self, document: Document) -> None:
+        """Hear that a document's homes are in step again."""

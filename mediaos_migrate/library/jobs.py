@@ -14,6 +14,7 @@ from ..pack import Queue
 from ..stores.file import RECORDS
 from ..values import dumps, of_python, to_python
 from .host import Host
+from .second import in_words
 from .service import Clock, Service, instant, now, text
 
 LEASE: Final = 60.0  # seconds that a worker may be silent
@@ -85,6 +86,7 @@ class Jobs(Service):
         super().__init__(site, queue.table, clock)
         self._items, self._most = queue.items, attempts
 
+    @in_words()
     def enqueue(self, item: Any, *, phase: str = "all", priority: int = 0, again: bool = False) -> Job:
         """Ask for a job on an item: a record, or the key of one. The highest priority is done first.
 
@@ -128,6 +130,7 @@ class Jobs(Service):
         words = {name: value if isinstance(value, str) else None for name, value in found.items()}
         return {**words, "item_id": named}
 
+    @in_words()
     def claim(self, worker: str, lease: float = LEASE) -> Job | None:
         """Take the next job, or None when there is none to be done now; it is the worker's for `lease` seconds."""
         given = {
@@ -176,6 +179,7 @@ class Jobs(Service):
         changes = "status = 'pending', due_at = :due, worker = NULL, lease_until = NULL, error = :error"
         return self._settle(job, changes, error=error, due=instant(self._clock() + pause))
 
+    @in_words()
     def _settle(self, job: Job, changes: str, **given: Any) -> Job:
         mine = {"id": job.id, "worker": job.worker, "attempts": job.attempts, "now": self._now(), **given}
         with self._writing() as connection:
@@ -184,6 +188,7 @@ class Jobs(Service):
             raise LostLease(f"The job {job.id} is not {job.worker}'s any more.", "Leave it, and claim another.")
         return found
 
+    @in_words()
     def cancel(self, job: Job | str) -> bool:
         """Withdraw a job that is not done yet, and tell whether there was one; who works on it loses its lease."""
         given = {"id": job.id if isinstance(job, Job) else job, "now": self._now(), "error": CANCELLED}
@@ -192,11 +197,13 @@ class Jobs(Service):
             sql = f"UPDATE {self._table} SET {changes} WHERE id = :id AND {_OPEN}"
             return self._any(connection, sql, given) is not None
 
+    @in_words()
     def get(self, job: str) -> Job | None:
         """Return a job by its id, or None when there is none."""
         row = self._connection().execute(f"SELECT * FROM {self._table} WHERE id = ?", (job,)).fetchone()
         return _job(row) if row else None
 
+    @in_words()
     def list(self, status: str | None = None, item: str | None = None, limit: int = 100) -> Sequence[Job]:
         """Return jobs, the newest first: those in a state, or those of an item by its key."""
         rows = self._connection().execute(
@@ -206,6 +213,7 @@ class Jobs(Service):
         )
         return [_job(row) for row in rows.fetchall()]
 
+    @in_words()
     def stats(self) -> Stats:
         """Count the jobs."""
         row = self._connection().execute(

@@ -24,6 +24,7 @@ from .changes import ADD, PUT, REMOVE, UPDATE, Change, json_of, keyed, unlocked
 from .host import Host
 from .models import plain
 from .query import Query, Where
+from .second import in_words
 from .shadow import Read
 
 Value = Any
@@ -159,15 +160,16 @@ class Repository:
     @contextmanager
     def _store(self) -> Iterator[TableStore]:
         """Lend out the believed records, as a table: the database's, or one made of the file."""
-        connection = self._site.connection()
-        if connection is not None:
-            with moment(connection):
-                if Ledger(connection).stage(self._document.name).believes_table:
-                    yield self._site.stores(connection, self._document)[self._part]
-                    return
-        view = self._site.view(self._document)
-        with view.current() as made:
-            yield view.stores(made)[self._part]
+        with in_words():
+            connection = self._site.connection()
+            if connection is not None:
+                with moment(connection):
+                    if Ledger(connection).stage(self._document.name).believes_table:
+                        yield self._site.stores(connection, self._document)[self._part]
+                        return
+            view = self._site.view(self._document)
+            with view.current() as made:
+                yield view.stores(made)[self._part]
 
 
 def _id(key: Key) -> Id:

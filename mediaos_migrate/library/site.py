@@ -6,8 +6,8 @@ import logging
 import os
 import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ from .jobs import Jobs
 from .mirror import Mirror
 from .models import model_of
 from .repository import Repository
+from .second import in_words
 from .sessions import Sessions
 from .shadow import Shadow
 from .unit import UnitOfWork
@@ -65,6 +66,7 @@ class Site(Host):
         self.last_failure: str | None = None
         self.policy = PRESETS["home"]
         self.on_alarm: Callable[[str, int], None] | None = None  # hears of documents whose debts exceed the policy's
+        self._unnoted: Counter[str] = Counter()  # changes that only the file has, and no journal could take
         self._slow: deque[timing.Slow] = deque(maxlen=slow.KEPT)
 
     def __exit__(self, *_: object) -> None:
@@ -158,12 +160,13 @@ class Site(Host):
 
     def flush(self) -> list[Mirrored]:
         """Write every file that is behind its table now. Raises what stands in the way."""
-        connection = self.connection()
-        if connection is None:
-            return []
-        self._keep_slow(connection)
-        with self.shared():
-            return mirroring.flush(self, connection)
+        with in_words():
+            connection = self.connection()
+            if connection is None:
+                return []
+            self._keep_slow(connection)
+            with self.shared():
+                return mirroring.flush(self, connection)
 
     def follow(self) -> None:
         """Write every file that is behind its table, as the mirror does; a large one at no thread's cost."""
@@ -181,19 +184,31 @@ class Site(Host):
             with suppress(sqlite3.Error), sqlite.transaction(connection):
                 slow.keep(connection, noted)
 
-    def failed(self, error: Exception) -> None:
-        """Note that the second home could not be written: the debt stays in the journal."""
+    def failed(self, error: Exception, unnoted: Mapping[str, int] | None = None) -> None:
+        """Hear that the second home could not be written: the debt stays in the journal.
+
+        `unnoted`: so many changes of documents not even that could take, and only their files tell of them.
+        """
         self.last_failure = type(error).__name__
-        LOG.warning("the second home could not be written, its debt is noted: %s", type(error).__name__)
+        told = error.message if isinstance(error, MigrateError) else self.last_failure
+        LOG.warning("the second home could not be written, its debt is noted: %s", told)
+        with self._lock:
+            self._unnoted.update(unnoted or {})
         owed: dict[str, Debts] = {}
         with suppress(MigrateError, sqlite3.Error):  # the database itself may be damaged
             connection = self.connection()
-            owed = Journal(connection).debts() if connection else {}
-        for name, debts in owed.items():
-            if debts.count > self.policy.debts:
-                LOG.error("%s: its file lacks %d changes, the oldest of %s", name, debts.count, debts.oldest)
+            owed = Journal(connection).owing() if connection else {}
+        for name in owed.keys() | self._unnoted.keys():
+            debts = owed.get(name, Debts())
+            if (count := debts.count + self._unnoted[name]) > self.policy.debts:
+                LOG.error("%s: %d changes are not in both homes, the oldest of %s", name, count, debts.oldest)
                 if self.on_alarm:
-                    self.on_alarm(name, debts.count)
+                    self.on_alarm(name, count)
+
+    def in_step(self, document: Document) -> None:
+        """Hear that a document's homes are in step again."""
+        with self._lock:
+            self._unnoted.pop(document.name, None)
 
     def release(self) -> None:
         """Close this thread's connection, for a thread that ends before the site does."""

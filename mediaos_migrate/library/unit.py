@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Self
 
 from .. import crash, files
@@ -21,6 +22,7 @@ from ..stores.table import TableStore
 from .changes import Change
 from .host import Host
 from .plan import Plan, apply, plans
+from .second import bring, in_words, noting
 
 NO_FILE = ""  # the digest of a document that came to be in the table: there is no file of it yet
 
@@ -58,7 +60,7 @@ class UnitOfWork:
         """Write everything, or nothing."""
         changes, self._changes = self._changes, {}
         if changes:
-            with self._site.shared():
+            with in_words(), self._site.shared():
                 Commit(self._site, changes).run()
             self._site.wake()
 
@@ -74,7 +76,7 @@ class Commit:
         """Commit, by the stages that hold when it happens."""
         connection = self._site.connection()
         if connection is not None:
-            mirroring.complete_units(self._site, connection)
+            bring(self._site, partial(mirroring.complete_units, self._site, connection))
         while True:
             stages = {name: self._stage(connection, name) for name in self._documents}
             try:
@@ -89,17 +91,24 @@ class Commit:
 
     def _run(self, connection: Connection | None, stages: dict[str, Stage]) -> None:
         first = [self._documents[name] for name, stage in stages.items() if not stage.believes_table]
+        behind = set[str]()
         with ExitStack() as held:
             for document in first:
                 held.enter_context(self._site.holding(document.name))
                 if connection is not None and stages[document.name].writes_both:
-                    mirroring.in_step(self._site, connection, document)
+                    came = bring(self._site, partial(mirroring.in_step, self._site, connection, document))
+                    behind |= set() if came else {document.name}  # it is not given what comes next either
             rewrites = [held.enter_context(Rewrite(self._site, d, self._changes[d.name])) for d in first]
             if connection is not None:
-                self._write_tables(connection, stages, rewrites)
+                with noting(self._site, self._counts(), alone=len(stages) == len(first) == 1):
+                    self._write_tables(connection, stages, rewrites)
             _put(rewrites)
             if connection is not None:
-                self._follow(connection, [r for r in rewrites if stages[r.document.name].writes_both])
+                both = [r for r in rewrites if stages[r.document.name].writes_both]
+                self._follow(connection, [r for r in both if r.document.name not in behind])
+
+    def _counts(self) -> dict[str, int]:
+        return {name: len(changes) for name, changes in self._changes.items()}
 
     def _write_tables(self, connection: Connection, stages: dict[str, Stage], rewrites: list[Rewrite]) -> None:
         """Write the believed tables with their debts, and the intents of the files, in one transaction."""
@@ -118,7 +127,9 @@ class Commit:
             both = [rewrite for rewrite in rewrites if stages[rewrite.document.name].writes_both]
             unit = uuid.uuid4().hex if both and len(stages) > 1 else None
             for rewrite in both:
-                intent = Intent(rewrite.document.name, "file", rewrite.before, rewrite.after, 0, unit)
+                name = rewrite.document.name
+                count = len(self._changes[name])
+                intent = Intent(name, "file", rewrite.before, rewrite.after, count, unit)
                 Journal(connection).intend(intent)
             if unit:
                 files.sync_folder(self._site.data)  # what is noted must be found again
@@ -136,6 +147,8 @@ class Commit:
                     placing.relocate(connection, placing.moved(self._site, document, held))
                     mirroring.note_file(self._site, connection, document, rewrite.after)
                     Journal(connection).close(document.name)
+            for rewrite in rewrites:
+                self._site.in_step(rewrite.document)
         except Exception as error:  # noqa: BLE001  the believed store has answered; the open intent is the debt
             self._site.failed(error)
         crash.point("write.followed")

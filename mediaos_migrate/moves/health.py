@@ -118,11 +118,11 @@ def _of_tables(connection: Connection) -> dict[str, int]:
 
 
 def _owed(connection: Connection, found: Health) -> None:
-    debts = Journal(connection).debts()
+    debts = Journal(connection).owing()
     found.debts = sum(owed.count for owed in debts.values())
     found.oldest_debt = min((owed.oldest for owed in debts.values() if owed.oldest), default=None)
     if found.debts > found.debt_limit:
-        owing = f"{found.debts:,} changes are not in the files of {', '.join(debts)}"
+        owing = f"{found.debts:,} changes are not in both homes of {', '.join(debts)}"
         found.problems.append(f"{owing}: run `mediaos-migrate mirror flush`")
     for document, reason in Ledger(connection).blocked().items():
         found.problems.append(f"{document} is blocked: {reason}")

@@ -306,12 +306,21 @@ def flush(site: Site, connection: Connection, progress: Progress = SILENT) -> li
         if stage.mirrors:
             progress.step("mirror", document.file)
             told.append(mirror(site, connection, document))
-        elif document.name in Journal(connection).intents():
+        elif _is_behind(site, connection, document):
+            owed = Journal(connection).behind().get(document.name)
             with site.holding(document.name):
-                recover(site, connection, document)
-            told.append(Mirrored(document.name, 1, digest_of(site, document)))
+                (in_step if stage.writes_both else recover)(site, connection, document)
+            told.append(Mirrored(document.name, owed.count if owed else 1, digest_of(site, document)))
     marker.note(site.state, ledger, site.owner)
     return told
+
+
+def _is_behind(site: Site, connection: Connection, document: Document) -> bool:
+    """Tell whether a table may lack what its file has: a write was not ended, or the file is not what was left."""
+    if document.name in Journal(connection).intents():
+        return True
+    entry = Ledger(connection).document(document.name)
+    return entry is not None and entry.stage.writes_both and digest_of(site, document) != entry.digest
 
 
 def in_step(site: Site, connection: Connection, document: Document) -> None:

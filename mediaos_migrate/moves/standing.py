@@ -94,7 +94,7 @@ def _standing(site: Site, connection: Connection, document: Document, asked: Ask
     ledger = Ledger(connection)
     log = ledger.stage_log(document.name)
     stage = ledger.stage(document.name)
-    owed = Journal(connection).debts().get(document.name)
+    owed = Journal(connection).owing().get(document.name)
     return Standing(
         document.name,
         stage,

@@ -52,7 +52,7 @@ def status(site: Site) -> Status:
         ledger = Ledger(connection)
         known, evidence = ledger.documents(), Evidence(connection).last()
         taken, pending = migrations.applied(connection), migrations.pending(connection, site.migrations)
-        held, stages, debts = ledger.held_counts(), ledger.stages(), Journal(connection).debts()
+        held, stages, debts = ledger.held_counts(), ledger.stages(), Journal(connection).owing()
         blocked = list(ledger.blocked())
     found = []
     for document in site.pack.documents.values():
@@ -93,8 +93,10 @@ def _next_step(site: Site, documents: list[DocumentStatus], pending: int, blocke
         settled = f"`mediaos-migrate repair --believe table {blocked[0]} {data}` (or `file`)"
         look = f"`mediaos-migrate validate {blocked[0]} {data}`"
         return f"Settle what blocks {', '.join(blocked)}: look at what differs with {look}, then {settled}."
-    if owing := [item.document for item in documents if item.debts]:
-        return f"Write what {', '.join(owing)} owe their files: `mediaos-migrate mirror flush {data}`."
+    if owing := [item for item in documents if item.debts]:
+        names = ", ".join(item.document for item in owing)
+        home = "files" if all(item.stage.believes_table for item in owing) else "other home"
+        return f"Write what {names} owe their {home}: `mediaos-migrate mirror flush {data}`."
     if unsure:
         return f"Look at what differs: `mediaos-migrate validate {unsure[0]} {data}`."
     if skipped:

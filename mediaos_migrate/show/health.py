@@ -23,7 +23,7 @@ def told(result: Health) -> Lines:
     yield f"Database: {size(result.size)}, {size(result.unused)} of it unused; its log: {size(result.wal)}."
     yield f"Disk: {size(result.disk_free)} are free."
     since = f", the oldest of {result.oldest_debt}" if result.oldest_debt else ""
-    yield f"Debts: {many(result.debts, 'change')} not in the files yet{since}."
+    yield f"Debts: {many(result.debts, 'change')} not in both homes yet{since}."
     if result.verdicts:
         last = max(result.verdicts, key=lambda each: each.at)
         bad = [f"{each.document} ({each.verdict})" for each in result.verdicts if each.verdict != "clean"]
