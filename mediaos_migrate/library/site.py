@@ -191,7 +191,8 @@ class Site(Host):
         """
         self.last_failure = type(error).__name__
         told = error.message if isinstance(error, MigrateError) else self.last_failure
-        LOG.warning("the second home could not be written, its debt is noted: %s", told)
+        debt = "only its file tells of it" if unnoted else "its debt is noted"
+        LOG.warning("the second home could not be written, %s: %s", debt, told)
         with self._lock:
             self._unnoted.update(unnoted or {})
         owed: dict[str, Debts] = {}

@@ -72,8 +72,17 @@ def status(site: Site) -> Status:
                 debts=debts[document.name].count if document.name in debts else 0,
             )
         )
-    step = _next_step(site, found, len(pending), blocked)
+    ahead = [name for name, entry in known.items() if _is_ahead(site, entry)]
+    step = _next_step(site, found, len(pending), blocked, ahead)
     return Status(len(taken), len(pending), found, step, site.unmapped())
+
+
+def _is_ahead(site: Site, entry: Entry) -> bool:
+    """Tell whether a believed file has moved on by the look of it: what a full disk kept from being noted, too."""
+    if entry.stage.believes_table or not entry.stage.writes_both or entry.size is None:
+        return False
+    path = site.data / entry.file
+    return path.is_file() and path.stat().st_size != entry.size
 
 
 def _untouched(site: Site, document: Document) -> DocumentStatus:
@@ -81,7 +90,15 @@ def _untouched(site: Site, document: Document) -> DocumentStatus:
     return DocumentStatus(document.name, document.file, state, Stage.OFF, None, 0, None, None)
 
 
-def _next_step(site: Site, documents: list[DocumentStatus], pending: int, blocked: list[str]) -> str:
+def _owed(owing: list[DocumentStatus], ahead: list[str]) -> str:
+    """Say which home has to be written; nothing when none has."""
+    if owing:
+        home = "files" if all(item.stage.believes_table for item in owing) else "other home"
+        return f"Write what {', '.join(item.document for item in owing)} owe their {home}"
+    return f"Take over what the files of {', '.join(ahead)} say" if ahead else ""
+
+
+def _next_step(site: Site, documents: list[DocumentStatus], pending: int, blocked: list[str], ahead: list[str]) -> str:
     skipped = [item.document for item in documents if item.skipped]
     unsure = [item.document for item in documents if item.verdict not in ("clean", None)]
     data = f"--data {quote(str(site.data))}"
@@ -93,10 +110,8 @@ def _next_step(site: Site, documents: list[DocumentStatus], pending: int, blocke
         settled = f"`mediaos-migrate repair --believe table {blocked[0]} {data}` (or `file`)"
         look = f"`mediaos-migrate validate {blocked[0]} {data}`"
         return f"Settle what blocks {', '.join(blocked)}: look at what differs with {look}, then {settled}."
-    if owing := [item for item in documents if item.debts]:
-        names = ", ".join(item.document for item in owing)
-        home = "files" if all(item.stage.believes_table for item in owing) else "other home"
-        return f"Write what {names} owe their {home}: `mediaos-migrate mirror flush {data}`."
+    if owed := _owed([item for item in documents if item.debts], ahead):
+        return f"{owed}: `mediaos-migrate mirror flush {data}`."
     if unsure:
         return f"Look at what differs: `mediaos-migrate validate {unsure[0]} {data}`."
     if skipped:
