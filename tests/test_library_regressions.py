@@ -282,6 +282,8 @@ def full(*_, **__):
 # ── what cannot be asked, or kept, is a mistake that says so ──
 
 ODD = {
+    "a filter that is a list": lambda library: library.list([("year", 1990)]),
+    "a filter that is a text": lambda library: library.count("year"),
     "an order that is no text": lambda library: library.list(order_by=5),
     "a limit beyond all numbers": lambda library: library.list(limit=10**30),
     "a number that no column holds": lambda library: library.list({"year": 10**30}),

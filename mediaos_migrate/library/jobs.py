@@ -14,8 +14,9 @@ from ..pack import Queue
 from ..stores.file import RECORDS
 from ..values import dumps, of_python, to_python
 from .host import Host
-from .second import in_words
-from .service import Clock, Service, instant, now, text
+from .query import refuse_limit
+from .second import spoken
+from .service import Clock, Service, instant, kept, lasting, now
 
 LEASE: Final = 60.0  # seconds that a worker may be silent
 ATTEMPTS: Final = 5  # then a job has failed
@@ -86,7 +87,7 @@ class Jobs(Service):
         super().__init__(site, queue.table, clock)
         self._items, self._most = queue.items, attempts
 
-    @in_words()
+    @spoken
     def enqueue(self, item: Any, *, phase: str = "all", priority: int = 0, again: bool = False) -> Job:
         """Ask for a job on an item: a record, or the key of one. The highest priority is done first.
 
@@ -95,7 +96,7 @@ class Jobs(Service):
         """
         if type(priority) is not int:  # a text would come before every number
             raise UsageError("A priority is a whole number.", "Give a higher one to what is to be done first.")
-        given = {**self._of(item), "phase": phase, "priority": priority, "now": self._now()}
+        given = {**self._of(item), "phase": kept(phase, "A phase"), "priority": priority, "now": self._now()}
         with self._writing() as connection:
             known = connection.execute(
                 f"SELECT id FROM {self._table} WHERE item_id = :item_id AND kind IS :kind AND phase IS :phase "
@@ -130,11 +131,11 @@ class Jobs(Service):
         words = {name: value if isinstance(value, str) else None for name, value in found.items()}
         return {**words, "item_id": named}
 
-    @in_words()
+    @spoken
     def claim(self, worker: str, lease: float = LEASE) -> Job | None:
         """Take the next job, or None when there is none to be done now; it is the worker's for `lease` seconds."""
         given = {
-            "worker": text(worker, "A worker's name"),
+            "worker": kept(worker, "A worker's name"),
             "now": self._now(),
             "until": self._in(lease),
             "most": self._most,
@@ -172,6 +173,7 @@ class Jobs(Service):
 
         Raises LostLease.
         """
+        error = kept(error, "An error")
         if not retry or job.attempts >= self._most:
             changes = "status = 'failed', completed_at = :now, lease_until = NULL, error = :error"
             return self._settle(job, changes, error=error)
@@ -179,7 +181,7 @@ class Jobs(Service):
         changes = "status = 'pending', due_at = :due, worker = NULL, lease_until = NULL, error = :error"
         return self._settle(job, changes, error=error, due=instant(self._clock() + pause))
 
-    @in_words()
+    @spoken
     def _settle(self, job: Job, changes: str, **given: Any) -> Job:
         mine = {"id": job.id, "worker": job.worker, "attempts": job.attempts, "now": self._now(), **given}
         with self._writing() as connection:
@@ -188,32 +190,41 @@ class Jobs(Service):
             raise LostLease(f"The job {job.id} is not {job.worker}'s any more.", "Leave it, and claim another.")
         return found
 
-    @in_words()
+    @spoken
     def cancel(self, job: Job | str) -> bool:
         """Withdraw a job that is not done yet, and tell whether there was one; who works on it loses its lease."""
-        given = {"id": job.id if isinstance(job, Job) else job, "now": self._now(), "error": CANCELLED}
+        given = {
+            "id": job.id if isinstance(job, Job) else kept(job, "A job's id"),
+            "now": self._now(),
+            "error": CANCELLED,
+        }
         with self._writing() as connection:
             changes = "status = 'failed', error = :error, completed_at = :now, worker = NULL, lease_until = NULL"
             sql = f"UPDATE {self._table} SET {changes} WHERE id = :id AND {_OPEN}"
             return self._any(connection, sql, given) is not None
 
-    @in_words()
+    @spoken
     def get(self, job: str) -> Job | None:
         """Return a job by its id, or None when there is none."""
-        row = self._connection().execute(f"SELECT * FROM {self._table} WHERE id = ?", (job,)).fetchone()
+        row = (
+            self._connection()
+            .execute(f"SELECT * FROM {self._table} WHERE id = ?", (kept(job, "A job's id"),))
+            .fetchone()
+        )
         return _job(row) if row else None
 
-    @in_words()
+    @spoken
     def list(self, status: str | None = None, item: str | None = None, limit: int = 100) -> Sequence[Job]:
         """Return jobs, the newest first: those in a state, or those of an item by its key."""
+        refuse_limit(limit)
         rows = self._connection().execute(
             f"SELECT * FROM {self._table} WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR item_id = ?2) "
             "ORDER BY created_at DESC, rowid DESC LIMIT ?3",
-            (status, item, limit),
+            (*(None if asked is None else kept(asked, "What is asked for") for asked in (status, item)), limit),
         )
         return [_job(row) for row in rows.fetchall()]
 
-    @in_words()
+    @spoken
     def stats(self) -> Stats:
         """Count the jobs."""
         row = self._connection().execute(
@@ -225,7 +236,7 @@ class Jobs(Service):
         return Stats(*row.fetchone())
 
     def _in(self, seconds: float) -> str:
-        return instant(self._clock() + timedelta(seconds=seconds))
+        return instant(self._clock() + lasting(seconds))
 
     def _one(self, connection: Connection, sql: str, given: Mapping[str, Any]) -> Job:
         [row] = connection.execute(f"{sql} RETURNING *", given).fetchall()

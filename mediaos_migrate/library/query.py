@@ -37,7 +37,7 @@ class Query:
 
     def page(self, where: Where | None, order_by: str | None, limit: int | None, after: Key | None) -> list[Record]:
         """Return the records that satisfy a filter, in the order of the file or of a member (`-year`: downward)."""
-        _refuse_limit(limit)
+        refuse_limit(limit)
         sql, values = self._filter(where)
         columns, way = self._order(order_by)
         order = ", ".join(f"{column} {way}" for column in columns)
@@ -51,12 +51,14 @@ class Query:
 
     def search(self, words: str, limit: int | None) -> list[Record]:
         """Return the records in which all words occur (the last one may be a beginning), the best first."""
-        _refuse_limit(limit)
+        refuse_limit(limit)
         if not isinstance(words, str):
             raise UsageError(f"{words!r} is no text to search for.", "Give words.")
         return self._store.by_rowid(search.find(self._db, self._part, words, -1 if limit is None else limit))
 
     def _filter(self, where: Where | None) -> tuple[str, list[Any]]:
+        if not isinstance(where, Mapping | None):
+            raise UsageError(f"{type(where).__name__} is no filter.", "Name members, as in `{'kind': 'movie'}`.")
         pieces: list[str] = [self._store.scope]
         values: list[Any] = []
         for member, wanted in (where or {}).items():
@@ -164,6 +166,7 @@ def _refuse_odd(member: Any, values: Iterable[Any]) -> None:
         )
 
 
-def _refuse_limit(limit: Any) -> None:
+def refuse_limit(limit: Any) -> None:
+    """Raise UsageError for what is no number of records."""
     if limit is not None and (not isinstance(limit, int) or not 0 <= limit < _ENDLESS):
         raise UsageError(f"{limit!r} is no limit.", "Give a number of records, or None for all.")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import ClassVar
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final
 
+from ..codecs import comparable
 from ..engines.sqlite import Connection, columns_of, quoted, transaction
 from ..errors import CouldNotCheck, UsageError
 from .host import Host
 
 Clock = Callable[[], datetime]
+LONGEST: Final = 10**9  # seconds that a lease may last
 
 
 def now() -> datetime:
@@ -24,6 +26,21 @@ def text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{what} is a text, not {type(value).__name__}.", "Pass it as a string.")
     return value
+
+
+def kept(value: object, what: str) -> str:
+    """Return a text that a row can keep. Raises UsageError for any other, half a character among them."""
+    found = text(value, what)
+    if not comparable(found):
+        raise UsageError(f"{what} holds what no database can: half a character.", "Pass a text that is UTF-8.")
+    return found
+
+
+def lasting(seconds: object) -> timedelta:
+    """Return how long something lasts. Raises UsageError for no time at all, and for more than anybody waits."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST:
+        raise UsageError(f"{seconds!r} is no time to hold a job.", f"Give seconds, at most {LONGEST:,}.")
+    return timedelta(seconds=seconds)
 
 
 def instant(moment: datetime | float) -> str:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from ..errors import UsageError
 from ..pack import Blacklist
 from .host import Host
-from .second import in_words
+from .second import spoken
 from .service import Clock, Service, instant, now, text
 
 SKEW: Final = timedelta(minutes=5)  # how far the clocks of those who check tokens may be apart
@@ -39,7 +39,7 @@ class Sessions(Service):
         """Let no token count that was issued to a user (its `sub`) up to this second."""
         self._revoke(_of_user(text(user, "A user")), instant(self._clock() + self._longest), again=":now")
 
-    @in_words()
+    @spoken
     def _revoke(self, digest: str, until: str, again: str) -> None:
         given = {"digest": digest, "until": until, "now": self._now()}
         with self._writing() as connection:
@@ -55,7 +55,7 @@ class Sessions(Service):
                     given,
                 )
 
-    @in_words()
+    @spoken
     def is_revoked(self, token: str) -> bool:
         """Tell whether a token, whose signature was checked before, counts no more.
 
@@ -70,7 +70,7 @@ class Sessions(Service):
             for found, revoked in known.fetchall()
         )
 
-    @in_words()
+    @spoken
     def purge_expired(self) -> int:
         """Forget tokens that have expired by any clock, and return how many; none while the clock is behind."""
         with self._writing() as connection:
