@@ -85,6 +85,19 @@ def test_a_fence_stops_a_writer_even_if_it_is_root(template, tmp_path):
         (tmp_path / "other").rename(folder / "library.json")
 
 
+def test_a_fence_that_was_torn_down_is_found_and_set_up_again(template, tmp_path):
+    folder = Path(shutil.copytree(template, tmp_path / "data"))
+    complete(folder, "--fence")
+    shutil.rmtree(folder / "library.json")
+    found = validate(folder, "library")
+    assert (found.code, found.document("library")["changed"]) == (3, ["$fence"])
+    words = ["repair", "library", "--yes", "--data", folder]
+    assert command(*words, "--believe", "file", key=KEY).code == 4  # there is none
+    assert command(*words, "--believe", "table", key=KEY).code == 0
+    assert (folder / "library.json").is_dir()
+    assert validate(folder, "library").code == 0
+
+
 def test_a_file_that_somebody_wrote_meanwhile_is_found_and_settled_either_way(template, tmp_path):
     for believe, title in ("file", "By an old program"), ("table", None):
         folder = Path(shutil.copytree(template, tmp_path / believe))

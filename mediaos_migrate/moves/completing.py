@@ -25,6 +25,7 @@ from .surveyed import Options
 from .surveying import survey
 
 FILE: Final = "$file"  # the key under which is told that somebody wrote the file that nobody believes
+FENCE: Final = "$fence"  # that nothing keeps an old program from writing it again, though a fence was asked for
 ARCHIVE: Final = "$archive"  # and that the copy of the file is gone
 
 
@@ -97,13 +98,15 @@ def look(site: Site, connection: Connection, document: Document) -> Look:
 
 
 def _left(site: Site, connection: Connection, document: Document) -> list[Comparison]:
-    """Tell when somebody has written the file since, or the copy of it is gone."""
+    """Tell when somebody has written the file since, or its copy or its fence is gone."""
     kept = Ledger(connection).archived(document.name)
     if kept is None:
         return []
     path = site.file(document)
     now = files.digest(path) if path.is_file() else None
     wrong = [FILE] if now != (kept.digest if kept.place is Place.KEPT else None) else []
+    if kept.place is Place.FENCED and not path.is_dir():
+        wrong.append(FENCE)
     if kept.digest and backups.holding(site, document.file, kept.digest) is None:
         wrong.append(ARCHIVE)
     found = tuple(Discrepancy((key,), "changed", (Difference(key, "value"),)) for key in wrong)

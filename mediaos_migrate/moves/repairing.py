@@ -19,7 +19,7 @@ from ..stages import Home, Stage
 from . import completing, mirroring, preflight
 from .comparing import compare_document
 from .importing import import_document
-from .looks import look_once
+from .looks import Look, look_once
 from .proving import keep
 from .standing import chosen
 from .surveyed import Options, Survey
@@ -116,19 +116,26 @@ def _settle(site: Site, connection: Connection, document: Document, seen: Survey
                 Evidence(connection).new_epoch()  # a foreign edit was accepted
     ledger = Ledger(connection)
     if ledger.stage(document.name) is Stage.COMPLETE:
-        ledger.archive(completing.archive(site, document, Place.KEPT))
+        kept = ledger.archived(document.name)
+        ledger.archive(completing.archive(site, document, kept.place if kept else Place.KEPT))
     with transaction(connection):
         ledger.unblock(document.name)
 
 
-def _verify(site: Site, connection: Connection, document: Document) -> DocumentReport:
-    """Compare once more and keep the verdict."""
+def _look_again(site: Site, connection: Connection, document: Document) -> Look:
+    if Ledger(connection).stage(document.name) is Stage.COMPLETE:
+        return completing.look(site, connection, document)
     seen = mirroring.look_at(site, connection, document)
     if seen.error:
         raise seen.error
-    look = look_once(site, connection, seen)
+    return look_once(site, connection, seen)
+
+
+def _verify(site: Site, connection: Connection, document: Document) -> DocumentReport:
+    """Compare once more and keep the verdict."""
+    look = _look_again(site, connection, document)
     keep(site, connection, look)
-    if look.report.differs and mirroring.digest_of(site, document) != seen.digest:
+    if look.report.differs and mirroring.digest_of(site, document) != look.digest:
         raise FileChanged(document.file)
     if look.report.differs:
         raise MigrateError(
