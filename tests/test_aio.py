@@ -61,6 +61,13 @@ def film(number: int) -> dict[str, object]:
 # ── the same words ──
 
 
+def test_a_site_that_was_not_entered_says_so(folder):
+    site = aio.Site.open(folder)
+    for ask in (lambda: site.repository("library"), site.unit_of_work, lambda: site.jobs, lambda: site.sessions):
+        with pytest.raises(UsageError, match="inside `async with`"):
+            ask()
+
+
 @pytest.mark.parametrize("name", aio.__all__)
 def test_both_libraries_have_the_same_words(name):
     there, here = getattr(library, name), getattr(aio, name)

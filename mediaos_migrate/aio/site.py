@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from .. import library
+from ..errors import UsageError
 from ..moves.health import Health
 from ..moves.mirroring import Mirrored
 from ..moves.policy import Policy
@@ -26,6 +27,7 @@ class Site:
 
     def __init__(self, inner: library.Site, threads: int = COUNT) -> None:
         self._inner, self._count = inner, threads
+        self._begun: Threads | None = None
 
     @classmethod
     def open(
@@ -41,13 +43,19 @@ class Site:
         return cls(library.Site.open(data, db, app, key_file), threads)
 
     async def __aenter__(self) -> Self:
-        self._threads = Threads(self._count)
+        self._begun = Threads(self._count)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._threads.end(self._inner.release, self._inner.close)
+
+    @property
+    def _threads(self) -> Threads:
+        if self._begun is None:
+            raise UsageError("This site is not open.", "Use it inside `async with`.")
+        return self._begun
 
     def repository(
         self, document: str, part: str = RECORDS, unit: UnitOfWork | None = None, *, model: bool = False
