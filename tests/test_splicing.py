@@ -1,4 +1,4 @@
-"""A mirror that changes a few records where they lie writes the same bytes as one that writes the whole file anew."""
+"""Who changes a few records of a file where they lie writes the same bytes as one that writes the whole file anew."""
 
 import json
 import shutil
@@ -101,6 +101,46 @@ def test_records_that_are_changed_in_place_are_not_written_with_the_others(templ
             site.flush()
         act(site, [("library", "k7", None)])
         site.flush()
+    items = json.loads((here / "library.json").read_bytes())["items"]
+    assert [item["id"] for item in items] == [*FILMS[:-1], "none", "ntwo", "nthree"]
+
+
+def files_alone(template: Path, folder: Path) -> Path:
+    """Copy the JSON files, which then are believed."""
+    folder.mkdir()
+    for name in ("library.json", "users.json"):
+        shutil.copy(template / name, folder)
+    return folder
+
+
+@settings(
+    max_examples=12,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+@given(steps=steps)
+def test_a_believed_file_is_spliced_to_the_bytes_of_a_whole_rewrite(template, tmp_path_factory, steps):
+    here, whole = (files_alone(template, tmp_path_factory.mktemp("case") / "data") for _ in range(2))
+    with Site.open(here) as site, Site.open(whole) as other:
+        for name in ("library", "users"):
+            other.view(other.pack.document(name)).site.layouts = None
+        for changes in steps:
+            act(site, changes)
+            act(other, changes)
+            for name in ("library.json", "users.json"):
+                assert (here / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_write_to_a_believed_file_does_not_write_the_others(template, tmp_path, monkeypatch):
+    here = files_alone(template, tmp_path / "data")
+    monkeypatch.setattr(splicing.Export, "write", None)  # a whole rewrite would call it
+    with Site.open(here) as site:
+        for title in ("one", "two", "three"):
+            act(site, [("library", "k3", title), ("library", "k7", title), ("library", f"n{title}", title)])
+        act(site, [("library", "k7", None)])
+        monkeypatch.setattr(splicing, "FileStore", None)  # nor is the file read anew to know where records lie
+        act(site, [("library", "k2", "four")])
     items = json.loads((here / "library.json").read_bytes())["items"]
     assert [item["id"] for item in items] == [*FILMS[:-1], "none", "ntwo", "nthree"]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import string
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import NeedsKey, UsageError
+from ..journal import Owed
 from ..mapping import Mapper, NoKey
 from ..moves.exporting import locked_fields
 from ..pack import KEY, Document, Part
@@ -32,6 +34,15 @@ class Change:
     name: str | None = None  # in a map
     value: Any = None
     op: str = PUT
+
+
+def owed(changes: Iterable[Change]) -> list[Owed]:
+    """Say which records a file lacks that has none of these changes, each once."""
+    removed: dict[tuple[str, Key], bool] = {}
+    for change in changes:
+        place = (change.part, change.key)
+        removed[place] = removed.get(place, False) or change.op == REMOVE
+    return [Owed(*place, gone) for place, gone in removed.items()]
 
 
 def keyed(mapper: Mapper, value: Any, key: Key | None) -> tuple[Key, str | None, Any]:

@@ -13,13 +13,13 @@ from ..engines.sqlite import Connection, transaction
 from ..errors import MigrateError
 from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger
-from ..moves import mirroring, placing
+from ..moves import mirroring, placing, splicing
 from ..moves.exporting import Export
 from ..pack import Document
 from ..stages import Stage
 from ..stores.file import RECORDS
 from ..stores.table import TableStore
-from .changes import Change
+from .changes import Change, owed
 from .host import Host
 from .plan import Plan, apply, plans
 from .second import bring, in_words, noting
@@ -202,7 +202,6 @@ class Rewrite:
             self._connection.execute("BEGIN")
             held.callback(_roll_back, self._connection)
             self._write(self._connection)
-            self.after = files.digest(self._replacement.written)
             self._check()
             self._held = held.pop_all()
         return self
@@ -211,9 +210,10 @@ class Rewrite:
         stores = self._view.stores(connection)
         apply(stores, _checked(stores, self._changes))
         make_present(connection, self.document)
-        path = self._site.file(self.document)
+        export = Export(self._view.site, connection, self.document)
         with self._replacement.writing() as stream:
-            Export(self._view.site, connection, self.document).write(stream, path if self.before else None)
+            after = splicing.write_over(self._view.site, export, stream, self.before, owed(self._changes))
+        self.after = after or files.digest(self._replacement.written)
 
     def _check(self) -> None:
         if mirroring.digest_of(self._site, self.document) != self.before:

@@ -32,6 +32,7 @@ class FileView:
         self._host = host
         # Without a key: nothing is sealed in memory, and what the app sealed stays as it is.
         self._site = site.Site(host.data, host.db, host.pack, Vault())
+        self._site.layouts = {}  # so that a write costs what it changes
         self._document = document
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None

@@ -75,6 +75,7 @@ class Export:
         self.stores = site.stores(connection, document) if self.entry.state in (PRESENT, DAMAGED) else {}
         self._envelope = _envelope(self.entry.envelope)
         self._pointers, self._names = Hashes(), Hashes()  # of what is in quarantine
+        self._mapper = Mapper(document, document.records)
         self.holds_any = False
         for item in self._ledger.quarantined(document.name):
             self.holds_any = True
@@ -234,7 +235,7 @@ class Export:
         if self._held(place) is not None:
             return ("#", place)
         try:
-            return Mapper(self.document, self.document.records).key_of(None, piece.value)
+            return self._mapper.key_of(None, piece.value)
         except NoKey:
             return ("#", place)
 

@@ -26,7 +26,7 @@ def write_over(site: Site, export: Export, stream: BinaryIO, base: str | None, o
     Who keeps layouts only changes what is owed. Raises FileChanged when the older version is another one.
     """
     path, name = site.file(export.document), export.document.name
-    if base and site.layouts is not None:
+    if base and site.layouts is not None and _in_places(export, owed):
         layout = _layout(site, export.document, base)
         edits = _Edits(site, export, layout).all(owed) if layout else None
         if layout and edits is not None:
@@ -37,6 +37,11 @@ def write_over(site: Site, export: Export, stream: BinaryIO, base: str | None, o
             return wrote
     export.write(stream, path if base else None)
     return None
+
+
+def _in_places(export: Export, owed: Sequence[Owed]) -> bool:
+    """Tell at a glance whether records may be changed in their places."""
+    return not export.holds_any and all(item.part == RECORDS for item in owed)
 
 
 def _layout(site: Site, document: Document, digest: str) -> Layout | None:
@@ -61,7 +66,7 @@ class _Edits:
 
         None where more is to be done than to change or remove records in their places, and to add some at the end.
         """
-        if self._export.holds_any or not len(self._layout) or any(item.part != RECORDS for item in owed):
+        if not len(self._layout):
             return None
         keys = [item.key for item in owed]
         found, places = self._export.stores[RECORDS].get(keys), self._layout.places(keys)
