@@ -1,13 +1,14 @@
 """Disturbs the moves of the crash matrix, one in each child process, and tells what was lost.
 
 A server of its own, because it forks and because the shim must be there before libc: LD_PRELOAD=shim.so python
-tests/fault_driver.py SCRATCH. It reads one JSON object per line, {"move", "fault", "count", "seed"}, and answers with one.
+tests/fault_driver.py SCRATCH. It reads one JSON object per line, {"move", "fault", "count", "looks", "seed"}, and answers with one.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from types import FrameType
 from typing import Any, Final
 
 import power_cut
+import promised
 from fault_moves import MOVES, STARTS, Move, must, said, site, told, unit
 from power_cut import ACK, CREATE, MKDIR, RENAME, SYNC, UNLINK, WRITE
 
@@ -90,6 +92,7 @@ class Ended:
 def forked(act: Callable[[Ended], None]) -> Ended:
     """Run something in a process of its own."""
     reading, writing = os.pipe()
+    gc.freeze()  # or the child copies every page by looking for garbage
     child = os.fork()
     if child == 0:
         os.close(reading)
@@ -395,23 +398,30 @@ def counted(name: str, fault: str) -> list[int | str]:
     return list(range(1, 1 + sum(bool(o.call & calls and o.call != ACK) for o in whole.operations)))
 
 
-def cut(name: str, count: int, seed: int, *, first: bool) -> tuple[int, list[str]]:
-    """Cut the power during a move, and recover from disks as they may be then."""
+def cut(name: str, looks: int, count: int, seed: int, *, first: bool) -> dict[str, Any]:
+    """Cut the power during a move: look at disks as they may be then, and let the next run recover from some."""
     whole, begin = undisturbed(name), start(MOVES[name].begin)
-    tried, wrong = 0, []
+    disks = list(power_cut.images(begin, whole.operations, random.Random(f"{seed} {name}"), max(looks, count)))
     last = max(n for n, operation in enumerate(whole.operations) if operation.call == ACK)
-    for at, image in power_cut.images(begin, whole.operations, random.Random(f"{seed} {name}"), count):
-        folder = SCRATCH / "site"
-        shutil.rmtree(folder, ignore_errors=True)
-        power_cut.lay_out(image, folder)
+    wrong = []
+    for number, (at, image) in enumerate(disks):
         acks = sum(operation.call == ACK for operation in whole.operations[:at])
-        tried += 1
-        found = mended(name, folder, acks, ended=at > last)
+        found = list(promised.broken(MOVES[name], image, acks, SCRATCH / "looked")) if number < looks else []
+        if number < count:
+            found += recovered(name, image, acks, ended=at > last)
         if found:
             wrong.append(f"cut after {at} of {len(whole.operations)}: {found}")
             if first:
                 break
-    return tried, wrong
+    return {"looked": min(looks, len(disks)), "tried": min(count, len(disks)), "wrong": wrong}
+
+
+def recovered(name: str, image: power_cut.Image, acks: int, *, ended: bool) -> list[str]:
+    """Let the next run recover from a disk, and tell what is wrong then."""
+    folder = SCRATCH / "site"
+    shutil.rmtree(folder, ignore_errors=True)
+    power_cut.lay_out(image, folder)
+    return mended(name, folder, acks, ended=ended)
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
@@ -426,8 +436,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
             "calls": dict(Counter(power_cut.NAMES[operation.call] for operation in whole.operations)),
         }
     if fault == POWER:
-        tried, wrong = cut(name, count, seed, first=first)
-        return {"tried": tried, "wrong": wrong}
+        return cut(name, asked["looks"], count, seed, first=first)
     places = counted(name, fault)
     chance = random.Random(f"{seed} {name} {fault}")
     if fault == KILL and count < len(places):

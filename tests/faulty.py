@@ -52,13 +52,12 @@ class Driver:
             text=True,
         )
 
-    def ask(self, move: str, fault: str, count: int = 0, *, first: bool = False) -> dict[str, Any]:
-        """Ask one thing."""
+    def ask(self, move: str, fault: str, count: int = 0, *, looks: int = 0, first: bool = False) -> dict[str, Any]:
+        """Ask one thing; `looks`: at so many disks, that need not be recovered from."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(
-            json.dumps({"move": move, "fault": fault, "count": count, "seed": SEED, "first": first}) + "\n"
-        )
+        asked = {"move": move, "fault": fault, "count": count, "looks": looks, "seed": SEED, "first": first}
+        self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         told = json.loads(self._process.stdout.readline())
         assert "failed" not in told, told["failed"]

@@ -161,6 +161,8 @@ class Disk:
 
 def written(data: bytes, changes: list[tuple[int, bytes | None]]) -> bytes:
     """Return a file's bytes after some writes; what lies between is zero."""
+    if not changes:
+        return data
     out = bytearray(data)
     for offset, more in changes:
         size = offset if more is None else offset + len(more)
@@ -208,23 +210,35 @@ def images(begin: Path, operations: list[Operation], chance: random.Random, coun
     wanted: dict[int, list[tuple[bool | None, bool | None]]] = {}
     for at, way in chance.sample(cuts, min(MORE * count, len(cuts))):
         wanted.setdefault(at, []).append(way)
-    disk, seen = Disk(begin), {}
+    disk, seen, known = Disk(begin), {}, Digests()
     for at, operation in enumerate(operations, 1):
         disk.do(operation)
         for writes, names in wanted.get(at, []):
             image = disk.image(Chooser(writes, names, chance))
             acks = sum(each.call == ACK for each in operations[:at])
-            seen.setdefault((acks, _digest(image)), (at, image))
+            seen.setdefault((acks, known.of(image)), (at, image))
     found = list(seen.values())
     yield from chance.sample(found, min(count, len(found)))
 
 
-def _digest(image: Image) -> bytes:
-    whole = sha256()
-    for path in sorted(image):
-        data = image[path]
-        whole.update(path.encode() + b"\x00" + (b"/" if data is None else sha256(data).digest()))
-    return whole.digest()
+class Digests:
+    """Digests images; most of their files are the very same bytes as in the image before."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[bytes, bytes]] = {}  # by identity, with the bytes, so that it stays theirs
+
+    def of(self, image: Image) -> bytes:
+        """Return what tells an image from all others."""
+        whole = sha256()
+        for path in sorted(image):
+            data = image[path]
+            whole.update(path.encode() + b"\x00" + (b"/" if data is None else self._file(data)))
+        return whole.digest()
+
+    def _file(self, data: bytes) -> bytes:
+        if id(data) not in self._known:
+            self._known[id(data)] = data, sha256(data).digest()
+        return self._known[id(data)][1]
 
 
 def lay_out(image: Image, folder: Path) -> None:
