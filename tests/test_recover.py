@@ -190,6 +190,22 @@ def test_a_database_that_is_put_back_later_is_noticed(at):
     assert say(folder, "recover")["condition"] == "The database is of another site than these files"
 
 
+@pytest.mark.parametrize("damage", [lose, cut])
+def test_the_copy_of_a_believed_file_is_taken_rather_than_an_older_table(tmp_path, damage):
+    folder = tmp_path / "data"
+    files_alone(folder)
+    must(folder, "migrate")
+    write(folder, "new")  # into the file alone
+    must(folder, "backup", "create")
+    damage(folder)
+    (folder / "authors.json").unlink()
+    told = say(folder, "recover")
+    for way in ("files", "backup", *(["salvage"] if damage is cut else [])):
+        assert share(ways(told)[way])[0] == "copy"
+    must(folder, "recover", "--from", told["recommended"], "--yes")
+    assert keys(folder) == EVERYBODY[:4]
+
+
 def test_nothing_is_recovered_where_nothing_was(tmp_path):
     files_alone(tmp_path / "data")
     assert say(tmp_path / "data", "recover")["error"]["type"] == "CouldNotCheck"

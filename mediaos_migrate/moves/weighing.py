@@ -125,11 +125,12 @@ class Scales:
         readable = seen.error is None and seen.state == PRESENT
         if not stage.believes_table and (readable or (seen.error is None and seen.state == MISSING)):
             return Share(name, stage, "file")
-        if base and self._holds(document, base) and not (readable and self._file_is_later(document, base, stage)):
+        copy = None if readable else self.copy_of(document)
+        later = self._file_is_later(document, base, stage) if base and readable else copy and _is_later(base, stage)
+        if base and self._holds(document, base) and not later:
             return Share(name, stage, "table", None if base.at else base.lacks(document), base.at)
         if readable:
             return Share(name, stage, "file", *self._behind(document, stage))
-        copy = self.copy_of(document)
         return Share(name, stage, "copy", None, copy.manifest.created_at) if copy else Share(name, stage, "nothing")
 
     def _holds(self, document: Document, base: Base) -> bool:
@@ -187,3 +188,8 @@ class Scales:
     def _own_rows(self, source: Source) -> Iterator[tuple[str, int]]:
         with suppress(sqlite3.DatabaseError), self.bases[source].opened() as connection:
             yield from price_of(self._site, connection).only_in_database.items()
+
+
+def _is_later(base: Base | None, stage: Stage) -> bool:
+    """Tell whether the last copy of a believed file says at least what a table said: at `off` nobody writes that."""
+    return stage is Stage.OFF or (base is not None and base.source is Source.BACKUP and not stage.believes_table)
