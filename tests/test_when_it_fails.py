@@ -21,6 +21,7 @@ from fault_moves import POLICY, files_alone, must
 from inside import SHELF, command
 
 from mediaos_migrate import Site, ledger
+from mediaos_migrate.library import mirror
 from mediaos_migrate.stages import Stage
 
 
@@ -104,13 +105,26 @@ def test_a_file_that_is_lost_is_never_taken_for_empty(at, stage):
     if stage.writes_both or stage is Stage.OFF:
         refused = told(folder, "validate", "authors")
         assert (refused.code, "is gone, and had" in refused.err) == (4, True)
-    assert told(folder, "mirror", "flush").code == 0
+    assert told(folder, "mirror", "flush").code == (4 if stage in (Stage.DUALWRITE, Stage.SHADOW) else 0)
     assert (folder / "authors.json").exists() == stage.mirrors
     if not stage.believes_table:
         home = ["repair", "authors", "--believe", "table", "--yes"]
         back = ["backup", "restore", last_backup(folder), "--document", "authors", "--yes"]
         assert told(folder, *(back if stage is Stage.OFF else home)).code == 0
     assert keys(folder) == EVERYBODY
+
+
+def test_a_file_that_is_lost_keeps_none_of_the_others_waiting(at, monkeypatch):
+    monkeypatch.setattr(mirror, "QUIET", 3600.0)
+    folder = at(Stage.SHADOW)
+    assert told(folder, "stage", "advance", "ratings", "--to", "live", *POLICY).code == 0
+    with library(folder) as site:
+        site.repository("ratings").put(4, "owed")
+        site._mirror.stop = lambda: None
+    (folder / "authors.json").unlink()
+    refused = told(folder, "mirror", "flush")
+    assert (refused.code, "authors.json is gone" in refused.err) == (4, True)
+    assert json.loads((folder / "ratings.json").read_bytes())["owed"] == 4
 
 
 @pytest.mark.parametrize("stage", Stage, ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final, NoReturn
 from .. import crash, files, marker
 from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
-from ..errors import Damaged, FileChanged, NeedsPerson, NotSettled, Suspect
+from ..errors import Damaged, FileChanged, MigrateError, NeedsPerson, NotSettled, Suspect
 from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
 from ..pack import Document
@@ -25,6 +26,7 @@ from .surveyed import Options, Survey
 from .surveying import survey
 
 FEW: Final = 5
+UNBELIEVED: Final = (Damaged, Suspect, NotSettled, FileChanged, NeedsPerson)
 CONFLICTS: Final = "conflicts"  # in the state folder: copies of files that were not what we had left
 
 
@@ -297,22 +299,35 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
 
 
 def flush(site: Site, connection: Connection, progress: Progress = SILENT) -> list[Mirrored]:
-    """Pay all debts now: finish what was open, and write every file whose table is believed and ahead."""
+    """Pay all debts now: finish what was open, and write every file whose table is believed and ahead.
+
+    A file that is not to be believed keeps none of the others waiting; what stands in its way is raised in the end.
+    """
     complete_units(site, connection)
-    ledger = Ledger(connection)
-    told = []
+    told: list[Mirrored] = []
+    errors: list[MigrateError] = []
     for document in site.pack.documents.values():
-        stage = ledger.stage(document.name)
-        if stage.mirrors:
-            progress.step("mirror", document.file)
-            told.append(mirror(site, connection, document))
-        elif _is_behind(site, connection, document):
-            owed = Journal(connection).behind().get(document.name)
-            with site.holding(document.name):
-                (in_step if stage.writes_both else recover)(site, connection, document)
-            told.append(Mirrored(document.name, owed.count if owed else 1, digest_of(site, document)))
-    marker.note(site.state, ledger, site.owner)
+        try:
+            told += _flush(site, connection, document, progress)
+        except UNBELIEVED as error:
+            errors.append(error)
+    marker.note(site.state, Ledger(connection), site.owner)
+    if errors:
+        raise errors[0]
     return told
+
+
+def _flush(site: Site, connection: Connection, document: Document, progress: Progress) -> Iterator[Mirrored]:
+    """Do it for one document, if there is anything to do."""
+    stage = Ledger(connection).stage(document.name)
+    if stage.mirrors:
+        progress.step("mirror", document.file)
+        yield mirror(site, connection, document)
+    elif _is_behind(site, connection, document):
+        owed = Journal(connection).behind().get(document.name)
+        with site.holding(document.name):
+            (in_step if stage.writes_both else recover)(site, connection, document)
+        yield Mirrored(document.name, owed.count if owed else 1, digest_of(site, document))
 
 
 def _is_behind(site: Site, connection: Connection, document: Document) -> bool:
