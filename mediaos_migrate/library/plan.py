@@ -50,7 +50,8 @@ class Plan:
 
     def __init__(self, name: str, store: TableStore, changes: list[Change]) -> None:
         self._name, self._store, self._changes = name, store, changes
-        self._before = store.get(list({change.key: None for change in changes}))
+        self._rows = store.rows_of(list({change.key: None for change in changes}))
+        self._before = store.read(self._rows)
         self._fates: dict[Key, Fate] = {}  # what comes stands in the order in which it came
         for change in changes:
             self._take(change)
@@ -113,11 +114,15 @@ class Plan:
     def write(self) -> None:
         """Make the table say what it is to say; a new record comes last, an old one keeps its place."""
         self._remove([key for key, fate in self._fates.items() if fate.goes])
-        places = count(self._store.last_position() + 1)
+        places = self._places()
         records = [self._record(key, fate, places) for key, fate in self._fates.items() if fate.value is not NOTHING]
         come = {key for key, fate in self._fates.items() if fate.comes}
         self._store.insert([record for record in records if record.key in come])
-        self._store.update([record for record in records if record.key not in come])
+        self._store.update([record for record in records if record.key not in come], self._rows)
+
+    def _places(self) -> Iterator[int]:
+        """Walk through the places behind the last record; which is that, is only asked when one is needed."""
+        yield from count(self._store.last_position() + 1)
 
     def _record(self, key: Key, fate: Fate, places: Iterator[int]) -> Record:
         stays = fate.before.position if fate.before and not fate.anew else None

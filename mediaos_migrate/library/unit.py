@@ -103,9 +103,9 @@ class Commit:
                 with noting(self._site, self._counts(), alone=len(stages) == len(first) == 1):
                     self._write_tables(connection, stages, rewrites)
             _put(rewrites)
-            if connection is not None:
-                both = [r for r in rewrites if stages[r.document.name].writes_both]
-                self._follow(connection, [r for r in both if r.document.name not in behind])
+            both = [r for r in rewrites if stages[r.document.name].writes_both and r.document.name not in behind]
+            if connection is not None and both:
+                self._follow(connection, both)
 
     def _counts(self) -> dict[str, int]:
         return {name: len(changes) for name, changes in self._changes.items()}

@@ -202,7 +202,7 @@ def _complete(site: Site) -> None:
     """Complete what writers of the library left open."""
     if remembered(site).documents:
         with site.writing(any_key=True) as connection:  # `look` has judged the key
-            mirroring.complete_units(site, connection)
+            mirroring.complete(site, connection)
 
 
 def _tidy(site: Site) -> None:

@@ -65,14 +65,16 @@ def recover(site: Site, connection: Connection, document: Document) -> None:
     crash.point("recovered")
 
 
-def complete_units(site: Site, connection: Connection) -> None:
-    """Complete units of work that a crash interrupted after they were noted: all of their files are put in place.
-
-    A fence that was set up for a step that was not taken is removed.
-    """
+def complete(site: Site, connection: Connection) -> None:
+    """Complete what a crash interrupted: units of work, and a fence for a step that was not taken, which is removed."""
     for document in site.pack.documents.values():
         if site.file(document).is_dir() and Ledger(connection).stage(document.name) is not Stage.COMPLETE:
             fences.remove(site, document)
+    complete_units(site, connection)
+
+
+def complete_units(site: Site, connection: Connection) -> None:
+    """Complete units of work that a crash interrupted after they were noted: all of their files are put in place."""
     for unit, names in Journal(connection).units().items():
         documents = [site.pack.document(name) for name in names]
         with ExitStack() as held:
@@ -303,7 +305,7 @@ def flush(site: Site, connection: Connection, progress: Progress = SILENT) -> li
 
     A file that is not to be believed keeps none of the others waiting; what stands in its way is raised in the end.
     """
-    complete_units(site, connection)
+    complete(site, connection)
     told: list[Mirrored] = []
     errors: list[MigrateError] = []
     for document in site.pack.documents.values():

@@ -49,7 +49,7 @@ def rotate(site: Site, new: str, ask: Ask, progress: Progress = SILENT) -> Rotat
     result = Rotated()
     with both.locked(wait=10), both.writing(any_key=True) as connection:
         keyring = _ready(site, connection, new)
-        mirroring.complete_units(both, connection)
+        mirroring.complete(both, connection)
         result.resumed = keyring.rotating
         documents = list(both.pack.ordered())
         how = Resealing(both, connection, lambda value, hidden: _anew(both.vault, value, hidden), _Due(both.vault))

@@ -42,7 +42,7 @@ def seal(site: Site, ask: Ask, progress: Progress = SILENT) -> Sealed:
         raise NeedsKey("There is no key to seal with.", f"Give it as {site.pack.key_variable} or with --key-file.")
     with site.locked(wait=10), site.writing() as connection:
         ready(site, connection)
-        mirroring.complete_units(site, connection)
+        mirroring.complete(site, connection)
         documents = list(site.pack.ordered())
         due = Due(site)
         result.planned = [found for found in secrets_of(site, connection, documents) if due.seals(found)]

@@ -86,7 +86,7 @@ def _check(site: Site, connection: Connection) -> None:
     ledger.check(site.pack.app)
     marker.check(site.state, ledger)
     marker.settle(site.state, ledger, site.owner)
-    mirroring.complete_units(site, connection)
+    mirroring.complete(site, connection)
 
 
 def _forward(site: Site, connection: Connection, document: Document, asked: Asked, *, first: bool) -> Step:

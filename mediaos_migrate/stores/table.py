@@ -182,17 +182,26 @@ class TableStore:
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
         """Return the records with these keys, as many as there are."""
-        return {record.key: record for rows in self._rows_of(keys) for record in self._records(rows)}
+        return self.read(self.rows_of(keys))
 
-    def _rows_of(self, keys: Sequence[Key]) -> Iterator[list[sqlite3.Row]]:
-        """Walk through the rows with these keys, some at a time."""
+    def read(self, rows: Mapping[Key, sqlite3.Row]) -> dict[Key, Record]:
+        """Make records of rows."""
+        there = list(rows.values())
+        parts = (there[start : start + BATCH] for start in range(0, len(there), BATCH))
+        return dict(zip(rows, (record for part in parts for record in self._records(part)), strict=True))
+
+    def rows_of(self, keys: Sequence[Key]) -> dict[Key, sqlite3.Row]:
+        """Return the rows with these keys as they are stored, as many as there are."""
+        found: dict[Key, sqlite3.Row] = {}
         names = ", ".join(map(quoted, self.part.key))
         mark = f"({', '.join('?' * len(self.part.key))})"
         keys = [key for key in keys if all(map(comparable, key))]
         for start in range(0, len(keys), BATCH // len(self.part.key)):
             some = keys[start : start + BATCH // len(self.part.key)]
             sql = f"{self._select} WHERE ({names}) IN (VALUES {', '.join([mark] * len(some))})"
-            yield self.connection.execute(sql, [text for key in some for text in key]).fetchall()
+            rows = self.connection.execute(sql, [text for key in some for text in key]).fetchall()
+            found.update((self._key(row), row) for row in rows)
+        return found
 
     def _records(self, rows: Sequence[sqlite3.Row]) -> Iterator[Record]:
         for row, mine in self._with_children(rows):
@@ -245,10 +254,13 @@ class TableStore:
         self._remove_children([row.key for row in rows])  # a foreign hand may have left some
         self._put_children(rows)
 
-    def update(self, records: Sequence[Record]) -> None:
-        """Change the mapped columns of records that the table holds: those that differ, as each costs its indexes."""
+    def update(self, records: Sequence[Record], there: Mapping[Key, sqlite3.Row] | None = None) -> None:
+        """Change the mapped columns of records that the table holds: those that differ, as each costs its indexes.
+
+        `there` are their rows as they are, if they are known.
+        """
         rows = [self.rows(record) for record in records]
-        there = {self._key(row): row for some in self._rows_of([row.key for row in rows]) for row in some}
+        there = self.rows_of([row.key for row in rows]) if there is None else there
         changes: dict[tuple[str, ...], list[list[Any]]] = {}
         for row, record in zip(rows, records, strict=True):
             wanted, now = {**row.columns, "position": record.position}, there.get(row.key)
