@@ -190,4 +190,3 @@ def test_a_layout_after_edits_is_that_of_the_new_version(tmp_path_factory, data,
     runs = written.strip(b"[]").split(b",")
     assert [written[start:stop] for start, stop in zip(after.starts, after.stops, strict=True)] == runs
     assert after.places([(run[:1].decode(),) for run in runs]) == {(r[:1].decode(),): n for n, r in enumerate(runs)}
-    assert bytes(Layout.from_bytes(bytes(after))) == bytes(after)

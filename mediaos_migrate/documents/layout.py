@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b, sha256
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, Self
+from typing import BinaryIO, Final, NamedTuple
 
 Key = tuple[str, ...]
 CHUNK: Final = 1 << 22  # large, for a thread waits for its turn after each
-_DIGEST: Final = 64  # characters of a SHA-256
 
 
 class Edit(NamedTuple):
@@ -48,18 +47,6 @@ class Layout:
         """Return where records stand, as far as they are there; by 64 bits of a hash of their keys."""
         wanted = {_hashed(key): key for key in keys}
         return {wanted[number]: place for place, number in enumerate(self._keys) if number in wanted}
-
-    def __bytes__(self) -> bytes:
-        return self.digest.encode() + b"".join(each.tobytes() for each in (self._keys, self.starts, self.stops))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read back what `bytes` gave, on the same machine."""
-        found = cls(data[:_DIGEST].decode())
-        size = (len(data) - _DIGEST) // 3
-        for number, each in enumerate((found._keys, found.starts, found.stops)):
-            each.frombytes(data[_DIGEST + number * size : _DIGEST + (number + 1) * size])
-        return found
 
     def after(self, edits: Sequence[Edit], digest: str) -> Layout:
         """Return the layout of the version that edits (in their order) make of this one."""

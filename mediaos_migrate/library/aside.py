@@ -1,88 +1,153 @@
-"""Writes files after their tables in a process of its own, so that no thread of the app waits for a large one.
+"""A process of ours beside the app's: writes large files after their tables, and compares what was read with them.
 
-It also finds out where each record lies, and tells: the next change of the same file is little work, for anybody.
+So no thread of the app waits for one, nor for its interpreter. The process keeps where each record lies, which makes
+the next look at the same file, or change of it, little work; it ends with the app.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from .. import pack
-from ..documents.layout import Layout
+from ..errors import MigrateError
 from ..journal import Journal
 from ..moves import mirroring
+from ..pack import Document
 from ..secrets import Vault
 from ..site import Site
 from .host import Host
+from .reads import Read, with_file
 
-LARGE: Final = 4 << 20  # bytes of a file whose rewrite would be felt
+LARGE: Final = 4 << 20  # bytes of a file that would be felt by whoever shares the interpreter with its reader
 _PATIENCE: Final = 5  # how much nicer than the app its helper is
 
-
-def pays(site: Host) -> bool:
-    """Tell whether one of the files that owe something is large, and has to be read to be written."""
-    connection = site.connection()
-    owing = Journal(connection).debts() if connection else {}
-    unread = [name for name in owing if name in site.pack.documents and name not in (site.layouts or {})]
-    files = (site.file(site.pack.document(name)) for name in unread)
-    return any(file.is_file() and file.stat().st_size > LARGE for file in files)
+Answer = Mapping[str, Any]
 
 
-def flush(site: Host) -> bool:
-    """Pay all debts in another process; False when there could be none, or it failed: the debts tell."""
-    if not Path(sys.executable or "").name.startswith("python"):  # a server that has Python inside would start itself
+class Aside:
+    """Asks the process, which begins with the first question; for several threads."""
+
+    def __init__(self, site: Host) -> None:
+        self._site, self._lock = site, threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def pays(self) -> bool:
+        """Tell whether one of the files that owe something is large."""
+        connection = self._site.connection()
+        owing = Journal(connection).debts() if connection else {}
+        known = self._site.pack.documents
+        return any(self.serves(known[name]) for name in owing if name in known)
+
+    def serves(self, document: Document) -> bool:
+        """Tell whether a document's file is large."""
+        with suppress(OSError):
+            return self._site.file(document).stat().st_size > LARGE
         return False
-    key = site.vault.key if site.vault.has_key else None  # through a pipe, where nobody else sees it
-    told = {"data": str(site.data), "db": str(site.db), "app": str(site.pack.folder), "key": key}
-    home = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    with suppress(OSError):
-        done = subprocess.run(  # noqa: S603  ourselves
+
+    def flush(self) -> bool:
+        """Pay all debts; False when that could not be, or failed: the debts tell."""
+        return self._ask({"do": "flush"}) is not None
+
+    def compare(self, reads: Iterable[Read]) -> Counter[str] | None:
+        """Compare reads with their file, and count how they came out; None when that could not be, or failed."""
+        told = [(read.document.name, read.part, read.keys) for read in reads]
+        found = self._ask({"do": "compare", "reads": told})
+        return None if found is None else Counter(found["counts"])
+
+    def stop(self) -> None:
+        """Let the process end."""
+        with self._lock:
+            self._end()
+
+    def forsake(self) -> None:
+        """Let go of what is another process's child, after a fork."""
+        if self._process is not None:
+            self._process.returncode = 0  # nobody here may wait for it
+            _close(self._process)
+
+    def _ask(self, question: Answer) -> Answer | None:
+        with self._lock:
+            with suppress(OSError, ValueError):
+                process = self._process = self._process or self._begin()
+                if process is None or process.stdin is None or process.stdout is None:
+                    return None
+                print(json.dumps(question), file=process.stdin, flush=True)
+                found: Answer = json.loads(process.stdout.readline())
+                return found if found["ok"] else None
+            self._end()
+        return None
+
+    def _begin(self) -> subprocess.Popen[str] | None:
+        if not Path(sys.executable or "").name.startswith("python"):  # a server that has Python inside starts itself
+            return None
+        path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))
+        process = subprocess.Popen(  # noqa: S603  ourselves
             [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
-            input=json.dumps(told).encode(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
+            encoding="utf-8",
             start_new_session=True,  # a Ctrl-C is the app's
-            check=False,
         )
-        if done.returncode == 0:
-            site.layouts = (site.layouts or {}) | _heard(done.stdout)
-            return True
-    return False
+        site = self._site
+        key = site.vault.key if site.vault.has_key else None  # through a pipe, where nobody else sees it
+        told = {"data": str(site.data), "db": str(site.db), "app": str(site.pack.folder), "key": key}
+        print(json.dumps(told), file=process.stdin)
+        return process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            _close(process)
+            process.wait()
 
 
-def _heard(said: bytes) -> dict[str, Layout]:
-    """Read what the other process has found out: names and sizes in one line, then the layouts."""
-    line, _, rest = said.partition(b"\n")
-    found, at = {}, 0
-    for name, size in json.loads(line or b"[]"):
-        found[name] = Layout.from_bytes(rest[at : at + size])
-        at += size
-    return found
-
-
-def _say(layouts: dict[str, Layout]) -> None:
-    """Tell what `_heard` reads."""
-    told = {name: bytes(layout) for name, layout in layouts.items()}
-    line = json.dumps([(name, len(data)) for name, data in told.items()])
-    sys.stdout.buffer.write(b"".join([line.encode(), b"\n", *told.values()]))
+def _close(process: subprocess.Popen[str]) -> None:
+    for stream in (process.stdin, process.stdout):
+        with suppress(OSError):
+            if stream is not None:
+                stream.close()
 
 
 def main() -> None:
     """Be the other process."""
-    told = json.loads(sys.stdin.buffer.read())
+    told = json.loads(sys.stdin.readline())
     os.nice(_PATIENCE)
     known = pack.load(told["app"])
     vault = Vault(told["key"], envelope=known.envelope, app=known.app)
     site = Site(Path(told["data"]), Path(told["db"]), known, vault)
     site.layouts = {}
+    for line in sys.stdin:
+        try:
+            answer = {"ok": True, **_answer(site, json.loads(line))}
+        except (MigrateError, sqlite3.Error, OSError):
+            answer = {"ok": False}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _answer(site: Site, question: Answer) -> Answer:
+    """Do what was asked."""
     with site.shared(), site.writing() as connection:
-        mirroring.flush(site, connection)
-    _say(site.layouts)
+        if question["do"] == "flush":
+            mirroring.flush(site, connection)
+            return {}
+        reads = [
+            Read(site.pack.document(name), part, tuple(map(tuple, keys))) for name, part, keys in question["reads"]
+        ]
+        return {"counts": _counted(site, connection, reads)}
+
+
+def _counted(site: Site, connection: sqlite3.Connection, reads: Sequence[Read]) -> dict[str, int]:
+    return dict(Counter(with_file(site, connection, reads)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,10 @@ class Host(site.Site, ABC):
     @abstractmethod
     def follow(self) -> None:
         """Do the same in the background."""
+
+    @abstractmethod
+    def compare_aside(self, reads: Sequence[Any]) -> Counter[str] | None:
+        """Compare reads with a large file in another process, and count how they came out; None if not."""
 
     @abstractmethod
     def failed(self, error: Exception, unnoted: Mapping[str, int] | None = None) -> None:

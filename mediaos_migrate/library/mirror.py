@@ -47,7 +47,7 @@ class Mirror:
     def _run(self) -> None:
         while self._wait():
             self._try(self._site.follow)
-        self._try(self._site.flush)  # nobody is left who could be kept waiting
+        self._try(self._site.follow)
 
     def _wait(self) -> bool:
         """Wait until a rewrite is due; False when it is time to end."""

@@ -24,8 +24,8 @@ from .changes import ADD, PUT, REMOVE, UPDATE, Change, json_of, keyed, unlocked
 from .host import Host
 from .models import plain
 from .query import Query, Where
+from .reads import Read
 from .second import in_words
-from .shadow import Read
 
 Value = Any
 Id = str | tuple[str, ...]

@@ -8,38 +8,19 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from ..differences import differences
 from ..engines.sqlite import Connection, transaction
-from ..journal import Journal
 from ..ledger import EQUAL, Ledger
-from ..moves import mirroring
-from ..pack import Document
-from ..record import Record
-from ..report import Key
 from ..stages import Stage
-from ..stores.file import FileStore
-from ..values import locked
 from .host import Host
 from .query import Query
+from .reads import Read, at_rest, way_of, ways_of_keys, with_file
 
 LOG: Final = logging.getLogger("mediaos_migrate")
 KEPT: Final = 1_000  # reads that wait to be compared at most; more are left out
 REST: Final = 9  # times as long as the last comparisons took until the next begin …
 LONGEST: Final = 60.0  # … and so many seconds at most
-MISSING, EXTRA, ORDER = "missing", "extra", "order"
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A read that was answered: of which records, or to which question (filter, order, limit, after)."""
-
-    document: Document
-    part: str
-    keys: tuple[Key, ...] = ()
-    question: tuple[Any, ...] | None = None
 
 
 class Shadow:
@@ -105,20 +86,25 @@ class Shadow:
         stage = Ledger(connection).stage(name)
         if not stage.compares:
             return
-        counts = Counter(_with_file(self._site, connection, reads) if stage is Stage.LIVE else self._shadowed(reads))
+        counts = self._filed(connection, reads) if stage is Stage.LIVE else Counter(self._shadowed(connection, reads))
         with transaction(connection):
             if Ledger(connection).stage(name) is stage:
                 Ledger(connection).count_reads(name, counts)
         if set(counts) - {EQUAL}:
             LOG.warning("reads of %s differ between file and table: %s", name, dict(counts))
 
-    def _shadowed(self, reads: Iterable[Read]) -> Iterable[str]:
+    def _filed(self, connection: Connection, reads: Sequence[Read]) -> Counter[str]:
+        """Compare with the file while the table is believed: a large one in another process."""
+        found = self._site.compare_aside(reads)
+        return Counter(with_file(self._site, connection, reads)) if found is None else found
+
+    def _shadowed(self, connection: Connection, reads: Iterable[Read]) -> Iterable[str]:
         """Compare with the table while the file is believed; what differs is looked at again while nobody writes."""
         for read in reads:
             way = self._with_table(read)
             if way != EQUAL:
                 with self._site.holding(read.document.name):
-                    if not _at_rest(self._site, read.document):
+                    if at_rest(self._site, connection, read.document) is None:
                         continue
                     way = self._with_table(read)
             yield way
@@ -131,56 +117,6 @@ class Shadow:
             believed, table = view.stores(made)[read.part], self._site.stores(connection, read.document)[read.part]
             if read.question is not None:
                 lists = [[record.key for record in Query(store).page(*read.question)] for store in (believed, table)]
-                return _ways_of_keys(*lists)
+                return ways_of_keys(*lists)
             pairs = [(believed.get([key]).get(key), table.get([key]).get(key)) for key in read.keys]
-        return next((way for pair in pairs if (way := _way(*pair)) != EQUAL), EQUAL)
-
-
-def _at_rest(site: Host, document: Document) -> bool:
-    """Tell whether the file is the one that the table was last brought in step with."""
-    connection = site.connection()
-    entry = Ledger(connection).document(document.name) if connection else None
-    return entry is not None and entry.digest == mirroring.digest_of(site, document)
-
-
-def _with_file(site: Host, connection: Connection, reads: Iterable[Read]) -> Iterable[str]:
-    """Compare with the file while the table is believed: one pass over it, leaving out what it does not have yet."""
-    wanted = [(read, key) for read in reads for key in read.keys]
-    if not wanted:
-        return
-    document = wanted[0][0].document
-    keys = {(read.part, key) for read, key in wanted}
-    if not _at_rest(site, document):
-        return
-    there: dict[tuple[str, Key], Record] = {}
-    for part, record in FileStore(site.file(document), document, site.vault).all():
-        if not record.unfit and (part, record.key) in keys:
-            there.setdefault((part, record.key), record)
-    connection.execute("BEGIN")
-    try:
-        owed = Journal(connection).bases(document.name)
-        stores = site.stores(connection, document)
-        table = {(part, key): stores[part].get([key]).get(key) for part, key in keys}
-        still = _at_rest(site, document)
-    finally:
-        connection.execute("ROLLBACK")
-    for read, key in wanted if still else ():
-        if (read.part, key) not in owed:
-            yield _way(there.get((read.part, key)), table[read.part, key])
-
-
-def _way(file: Record | None, table: Record | None) -> str:
-    """Say how a record in the file differs from the one in the table."""
-    if file is None or table is None:
-        return EQUAL if file is table else MISSING if table is None else EXTRA
-    if file.digest == table.digest or locked(table.value):  # what only a key can open is not judged
-        return EQUAL
-    return next((found.way for found in differences(file.value, table.value) if not found.rule), EQUAL)
-
-
-def _ways_of_keys(file: list[Key], table: list[Key]) -> str:
-    if file == table:
-        return EQUAL
-    if sorted(file) == sorted(table):
-        return ORDER
-    return MISSING if set(file) - set(table) else EXTRA
+        return next((way for pair in pairs if (way := way_of(*pair)) != EQUAL), EQUAL)

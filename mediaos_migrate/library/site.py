@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,11 +25,12 @@ from ..moves.mirroring import Mirrored
 from ..moves.policy import PRESETS, Policy
 from ..pack import Document
 from ..stores.file import RECORDS
-from . import aside
+from .aside import Aside
 from .host import Host
 from .jobs import Jobs
 from .mirror import Mirror
 from .models import model_of
+from .reads import Read
 from .repository import Repository
 from .second import in_words
 from .sessions import Sessions
@@ -61,7 +62,7 @@ class Site(Host):
         self._mine = threading.local()
         self._opened: list[Connection] = []
         self._process = os.getpid()
-        self._mirror = Mirror(self)
+        self._mirror, self._aside = Mirror(self), Aside(self)
         self.shadow = Shadow(self)
         self.last_failure: str | None = None
         self.policy = PRESETS["home"]
@@ -109,7 +110,8 @@ class Site(Host):
         """Return this thread's connection to the database, None as long as there is no database."""
         if os.getpid() != self._process:  # a connection must not be used in a forked process, nor closed there
             self._mine, self._opened, self._process = threading.local(), [], os.getpid()
-            self._mirror, self.shadow = Mirror(self), Shadow(self, self.shadow.rate)
+            self._aside.forsake()
+            self._mirror, self._aside, self.shadow = Mirror(self), Aside(self), Shadow(self, self.shadow.rate)
         if not _has_bytes(self.db):
             marker.check_lost(self.state, self.db)
             return None
@@ -170,8 +172,12 @@ class Site(Host):
 
     def follow(self) -> None:
         """Write every file that is behind its table, as the mirror does; a large one at no thread's cost."""
-        if not (aside.pays(self) and aside.flush(self)):
+        if not (self._aside.pays() and self._aside.flush()):
             self.flush()
+
+    def compare_aside(self, reads: Sequence[Read]) -> Counter[str] | None:
+        """Compare reads of one document with its file in another process, if it is large."""
+        return self._aside.compare(reads) if self._aside.serves(reads[0].document) else None
 
     def health(self, policy: Policy | None = None) -> Health:
         """Look the site over, without touching it. Raises CouldNotCheck when there is no database."""
@@ -224,6 +230,7 @@ class Site(Host):
         """Pay the debts of this process, and close its connections."""
         self.shadow.stop()
         self._mirror.stop()
+        self._aside.stop()
         mine: Connection | None = getattr(self._mine, "connection", None)
         if mine is not None and os.getpid() == self._process:
             self._keep_slow(mine)

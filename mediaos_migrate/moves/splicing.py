@@ -27,7 +27,7 @@ def write_over(site: Site, export: Export, stream: BinaryIO, base: str | None, o
     """
     path, name = site.file(export.document), export.document.name
     if base and site.layouts is not None and _in_places(export, owed):
-        layout = _layout(site, export.document, base)
+        layout = layout_of(site, export.document, base)
         edits = _Edits(site, export, layout).all(owed) if layout else None
         if layout and edits is not None:
             read, wrote = splice(path, stream, edits)
@@ -44,12 +44,20 @@ def _in_places(export: Export, owed: Sequence[Owed]) -> bool:
     return not export.holds_any and all(item.part == RECORDS for item in owed)
 
 
-def _layout(site: Site, document: Document, digest: str) -> Layout | None:
-    """Return where each record lies in the version of a file with this digest; None where that cannot be had."""
-    known = (site.layouts or {}).pop(document.name, None)
+def layout_of(site: Site, document: Document, digest: str) -> Layout | None:
+    """Return where each record lies in the version of a file with this digest; None where that cannot be had.
+
+    Who keeps layouts keeps this one, too.
+    """
+    if site.layouts is None:
+        return None
+    known = site.layouts.pop(document.name, None)
     if known is None or known.digest != digest:
         known = FileStore(site.file(document), document, site.vault).layout()
-    return known if known and known.digest == digest else None
+    if known is None or known.digest != digest:
+        return None
+    site.layouts[document.name] = known
+    return known
 
 
 class _Edits:

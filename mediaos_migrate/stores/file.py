@@ -100,6 +100,17 @@ class FileStore:
             piece = Piece(Role.ENTRY, None, value, start, start, start)
             yield self._record(RECORDS, Element(None, value, ""), piece, 0)
 
+    def find(self, layout: Layout, keys: Iterable[tuple[str, ...]]) -> Iterator[Record]:
+        """Read the records with these keys where a layout of this very file says that they lie."""
+        for key, place in layout.places(keys).items():
+            name = key[0] if self.document.shape is Shape.MAP else None
+            start, stop = layout.starts[place], layout.stops[place]
+            for value, _ in values_at(self.path, [start]):
+                piece = Piece(Role.ENTRY, name, value, start, start, stop)
+                record = self._record(RECORDS, Element(name, value, ""), piece, place)
+                if record.key == key:
+                    yield record
+
     def layout(self) -> Layout | None:
         """Find out where each record of the file lies; None where some are no records, or keys stand for several."""
         if self.document.shape not in (Shape.LIST, Shape.MAP):
