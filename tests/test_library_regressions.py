@@ -192,7 +192,7 @@ def test_what_the_other_process_found_out_makes_the_next_change_little_work(temp
         for title in ("Once", "Twice"):
             site.repository("library").update("f01", {"title": title})
             site.follow()
-            monkeypatch.setattr(aside.subprocess, "run", unreachable)
+            monkeypatch.setattr(aside.subprocess, "Popen", unreachable)
         assert json.loads((folder / "library.json").read_bytes())["items"][1]["title"] == "Twice"
     assert command("validate", "library", "--data", folder).code == 0
 

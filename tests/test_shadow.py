@@ -99,7 +99,7 @@ def test_nothing_is_compared_unless_it_is_asked_for(data):
 
 
 def test_a_comparison_that_fails_disturbs_nobody(data, monkeypatch):
-    monkeypatch.setattr("mediaos_migrate.library.shadow.differences", None)
+    monkeypatch.setattr("mediaos_migrate.library.reads.differences", None)
     spoil(data, "UPDATE library_items SET title = 'Another' WHERE id = 'f01'")
     read(data, "f01")
     assert reads(data) == {}

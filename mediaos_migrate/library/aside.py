@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from .. import pack
 from ..errors import MigrateError
@@ -81,7 +81,7 @@ class Aside:
                 process = self._process = self._process or self._begin()
                 if process is None or process.stdin is None or process.stdout is None:
                     return None
-                print(json.dumps(question), file=process.stdin, flush=True)
+                _tell(process.stdin, question)
                 found: Answer = json.loads(process.stdout.readline())
                 return found if found["ok"] else None
             self._end()
@@ -103,7 +103,8 @@ class Aside:
         site = self._site
         key = site.vault.key if site.vault.has_key else None  # through a pipe, where nobody else sees it
         told = {"data": str(site.data), "db": str(site.db), "app": str(site.pack.folder), "key": key}
-        print(json.dumps(told), file=process.stdin)
+        if process.stdin is not None:
+            _tell(process.stdin, told)
         return process
 
     def _end(self) -> None:
@@ -111,6 +112,11 @@ class Aside:
         if process is not None:
             _close(process)
             process.wait()
+
+
+def _tell(stream: IO[str], what: Answer) -> None:
+    stream.write(json.dumps(what) + "\n")
+    stream.flush()
 
 
 def _close(process: subprocess.Popen[str]) -> None:
@@ -133,8 +139,7 @@ def main() -> None:
             answer = {"ok": True, **_answer(site, json.loads(line))}
         except (MigrateError, sqlite3.Error, OSError):
             answer = {"ok": False}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        _tell(sys.stdout, answer)
 
 
 def _answer(site: Site, question: Answer) -> Answer:

@@ -106,6 +106,7 @@ class Commit:
             both = [r for r in rewrites if stages[r.document.name].writes_both and r.document.name not in behind]
             if connection is not None and both:
                 self._follow(connection, both)
+            crash.point("write.followed")
 
     def _counts(self) -> dict[str, int]:
         return {name: len(changes) for name, changes in self._changes.items()}
@@ -151,7 +152,6 @@ class Commit:
                 self._site.in_step(rewrite.document)
         except Exception as error:  # noqa: BLE001  the believed store has answered; the open intent is the debt
             self._site.failed(error)
-        crash.point("write.followed")
 
 
 def _put(rewrites: list[Rewrite]) -> None:
