@@ -2,13 +2,14 @@
 
 import base64
 import json
+import os
 import traceback
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from conftest import KEY
-from inside import OTHER_KEY, command
+from inside import OTHER_KEY, Result, command
 
 from mediaos_migrate.mapping import Mapper
 from mediaos_migrate.moves import migrating
@@ -185,6 +186,46 @@ def test_no_difference_shows_a_secret(folder):
         assert shown(*everything_said(folder, key)) == set()
         result = command("migrate", "--data", folder, "--json", key=key)
         assert shown(result.out, result.err) == set()
+
+
+def readable(folder: Path) -> list[Path]:
+    """Find what of ours others than the owner may read: all but the app's own files."""
+    ours = [path for path in folder.rglob("*") if path.parent != folder or path.suffix not in (".json", ".key")]
+    return [path for path in ours if path.stat().st_mode & 0o077]
+
+
+def test_going_back_leaves_and_shows_no_secret(one_folder, tmp_path, monkeypatch):
+    new = tmp_path / "new.key"
+    new.write_text(OTHER_KEY, encoding="utf-8")
+    new.chmod(0o600)
+    old_mask = os.umask(0)
+    said = []
+
+    def run(*words: object, code: int = 0, key: str = KEY) -> Result:
+        result = command(*words, "--data", one_folder, key=key)
+        said.extend([result.out, result.err])
+        assert result.code == code, result.err
+        return result
+
+    try:
+        run("migrate")
+        run("backup", "create", "--json")
+        run("backup", "create", "--archive", "--encrypt", "--reason", "sealed")
+        name = run("backup", "list", "--json").json["backups"][-1]["name"]
+        run("backup", "restore", name, "--yes")
+        for form in ([], ["--json"]):
+            (one_folder / "mediaos.db").write_bytes(b"no database" * 500)
+            run("recover", *form, code=7)
+            run("recover", "--from", "backup", "--yes", *form)
+        run("keys", "check")
+        run("keys", "seal", "--yes")
+        run("scrub", code=3)
+        run("keys", "rotate", "--new-key-file", new, "--yes")
+        run("rollback", "--discard-database", "--yes", key=OTHER_KEY)
+    finally:
+        os.umask(old_mask)
+    assert shown(*said) == set()
+    assert readable(one_folder) == []
 
 
 SECRET = f'"password": "{WORD}-{FOREIGN}"'
