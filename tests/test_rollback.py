@@ -80,6 +80,19 @@ def test_the_price_is_named_and_its_rows_are_saved(data):
     assert json.loads(saved.read_text())["own_sessions"] == [{"token": "abc", "data": {"base64": "AP8="}}]
 
 
+def test_rows_that_an_earlier_rollback_saved_are_kept(templates, tmp_path):
+    folder = Path(shutil.copytree(templates(Stage.LIVE), tmp_path / "data"))
+    for token in ("abc", "def"):
+        only_in_database(folder)
+        with closing(sqlite3.connect(folder / "mediaos.db", isolation_level=None)) as connection:
+            connection.execute("UPDATE own_sessions SET token = ?", (token,))
+        assert command("rollback", "--discard-database", "--yes", "--data", folder, key=KEY).code == 0
+        assert command("migrate", "--data", folder, key=KEY).code == 0
+    saved = list((folder / ".mediaos-migrate").glob("only-in-database*.json"))
+    assert {json.loads(path.read_text())["own_sessions"][0]["token"] for path in saved} == {"abc", "def"}
+    assert [path.stat().st_mode & 0o077 for path in saved] == [0, 0]
+
+
 def test_the_database_goes_last_and_its_backup_stays(data):
     write(data)
     told = command("rollback", "--discard-database", "--yes", "--data", data, "--json", key=KEY)

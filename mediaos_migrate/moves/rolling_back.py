@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from .. import backups, crash, files, marker
 from ..backups import Wish
-from ..engines.sqlite import Connection, quoted
+from ..engines import sqlite
+from ..engines.sqlite import Connection, quoted, tables
 from ..errors import Refused
 from ..ledger import Ledger
 from ..report import SILENT, Progress
@@ -53,6 +54,8 @@ def rollback(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) 
     Nothing is moved before each file was written from its table and proved equal. Raises NeedsPerson when somebody
     else has changed the same records of a file, Refused when the database is to go and is still needed.
     """
+    if wanted.discard_database and _is_blank(site):
+        return _drop_blank(site, ask)
     with opened(site) as connection:
         ledger = Ledger(connection)
         documents = chosen(site, wanted.documents)
@@ -76,11 +79,32 @@ def rollback(site: Site, wanted: Wanted, ask: Ask, progress: Progress = SILENT) 
     return result
 
 
+def _is_blank(site: Site) -> bool:
+    """Tell whether there is a database in which nothing is: a migration failed before it made anything there."""
+    if not site.db.is_file():
+        return False
+    if site.db.stat().st_size == 0:
+        return True
+    with sqlite.looking(site.db) as connection:
+        return not tables(connection)
+
+
+def _drop_blank(site: Site, ask: Ask) -> Rollback:
+    """Remove a database that holds nothing. Raises NeedsPerson where one ought to be that does."""
+    marker.check_lost(site.state, site.db)
+    result = Rollback(Price({}, {}))
+    ask(result)
+    _discard(site)
+    result.discarded = True
+    return result
+
+
 def _save(site: Site, connection: Connection, price: Price) -> str | None:
     """Write the rows that no file can hold beside the files."""
     if not price.only_in_database:
         return None
-    with files.replacing(site.state / SAVED, site.owner) as stream:
+    replacement = files.Replacement(site.state / SAVED, site.owner)
+    with replacement.writing() as stream:
         stream.write(b"{")
         for number, name in enumerate(price.only_in_database):
             stream.write((b"," if number else b"") + b"\n" + json.dumps(name).encode() + b": [")
@@ -88,7 +112,18 @@ def _save(site: Site, connection: Connection, price: Price) -> str | None:
                 stream.write((b"," if place else b"") + b"\n  " + json.dumps(row).encode())
             stream.write(b"\n]")
         stream.write(b"\n}\n")
+    _keep_earlier(site, files.digest(replacement.written))
+    replacement.put()
     return SAVED
+
+
+def _keep_earlier(site: Site, digest: str) -> None:
+    """Keep what an earlier rollback has saved, if it is another thing: a database may have been discarded since."""
+    path = site.state / SAVED
+    if path.is_file() and (earlier := files.digest(path)) != digest:
+        kept = path.with_stem(f"{path.stem}-{earlier[:16]}")
+        if not kept.exists():
+            files.copy(path, kept, site.owner)
 
 
 def _rows(connection: Connection, name: str) -> Iterator[dict[str, Any]]:
