@@ -9,6 +9,8 @@ from conftest import FIXTURES, KEY
 from inside import command
 
 from mediaos_migrate import Site
+from mediaos_migrate.files import TEMPORARY
+from mediaos_migrate.moves import fences
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,15 @@ def test_a_fence_that_was_torn_down_is_found_and_set_up_again(template, tmp_path
     assert command(*words, "--believe", "table", key=KEY).code == 0
     assert (folder / "library.json").is_dir()
     assert validate(folder, "library").code == 0
+
+
+def test_a_fence_whose_sign_was_being_written_in_a_crash_is_ours(template, tmp_path):
+    folder = Path(shutil.copytree(template, tmp_path / "data"))
+    complete(folder, "--fence")
+    sign = folder / "library.json" / fences.SIGN
+    sign.rename(sign.with_name(f".{sign.name}{TEMPORARY}"))
+    assert command("rollback", "library", "--yes", "--data", folder, key=KEY).code == 0
+    assert (folder / "library.json").is_file()
 
 
 def test_a_file_that_somebody_wrote_meanwhile_is_found_and_settled_either_way(template, tmp_path):

@@ -30,6 +30,7 @@ def remove(site: Site, document: Document) -> None:
     path = site.file(document)
     if not path.is_dir():
         return
+    files.Replacement(path / SIGN).drop()  # what a crash left that came while the sign was written
     if strangers := sorted(each.name for each in path.iterdir() if each.name != SIGN):
         raise NeedsPerson(f"{path} is a folder that holds {strangers[0]}.", "Move what is in it away.")
     (path / SIGN).unlink(missing_ok=True)
