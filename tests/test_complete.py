@@ -105,7 +105,7 @@ def test_a_fence_whose_sign_was_being_written_in_a_crash_is_ours(template, tmp_p
     complete(folder, "--fence")
     sign = folder / "library.json" / fences.SIGN
     sign.rename(sign.with_name(f".{sign.name}{TEMPORARY}"))
-    assert command("rollback", "library", "--yes", "--data", folder, key=KEY).code == 0
+    assert command("rollback", "--yes", "--data", folder, key=KEY).code == 0
     assert (folder / "library.json").is_file()
 
 
