@@ -551,6 +551,14 @@ def test_a_timer_says_where_everything_is_and_never_the_key(data, tmp_path):
     assert KEY not in text + json.dumps(told)
 
 
+def test_a_timer_names_a_pack_so_that_it_is_found_from_anywhere(tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(FIXTURES / "shelf", tmp_path / "data"))
+    monkeypatch.chdir(Path(SHELF).parent)
+    told = command("backup", "schedule", "--clock", "cron", "--json", "--app", "shelf", "--data", folder).json
+    [line] = told["files"].values()
+    assert line.count(f" --app {SHELF} ") == 2
+
+
 def test_a_line_for_cron_is_one_line_and_has_no_place_of_its_own(data, tmp_path):
     [line] = run(data, "schedule", "--clock", "cron", "--every", "week")["files"].values()
     assert line.startswith("17 3 * * 0 ")

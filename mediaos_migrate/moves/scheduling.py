@@ -12,6 +12,7 @@ from typing import Final
 from .. import files
 from ..backups.keeping import Keep
 from ..errors import UsageError
+from ..pack import word_for
 from ..site import Site
 
 NAME: Final = "mediaos-migrate-backup"
@@ -90,7 +91,7 @@ def install(made: Schedule, folder: Path | None) -> Schedule:
 def _command(site: Site, *words: str) -> list[str]:
     """Return a command that says where everything is, for a clock starts it anywhere."""
     program = Path(sys.executable).with_name("mediaos-migrate")
-    whose = ["--data", str(site.data.resolve()), "--db", str(site.db.resolve()), "--app", site.pack.app]
+    whose = ["--data", str(site.data.resolve()), "--db", str(site.db.resolve()), "--app", word_for(site.pack)]
     return [str(program), "backup", *words, *whose]
 
 

@@ -1,6 +1,6 @@
 """What we know about one source app, as data: `mapping.toml` read into frozen models."""
 
-from .loading import MAPPING, built_in, known, load
+from .loading import MAPPING, built_in, known, load, word_for
 from .model import Blacklist, Document, Pack, Queue
 from .part import DOCUMENT, KEY, VALUE, Child, Column, Derived, Explanation, Hidden, Part, Rule, View
 
@@ -24,4 +24,5 @@ __all__ = [
     "built_in",
     "known",
     "load",
+    "word_for",
 ]

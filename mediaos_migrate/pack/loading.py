@@ -51,6 +51,12 @@ def known() -> list[str]:
     return list(dict.fromkeys([*ours, *sorted(point.name for point in entry_points(group=ENTRY_POINTS))]))
 
 
+def word_for(pack: Pack) -> str:
+    """Return what names a pack wherever it is asked for: its name if it is a known one's, else its folder."""
+    named = pack.app in known() and _folder(pack.app).resolve() == pack.folder.resolve()
+    return pack.app if named else str(pack.folder.resolve())
+
+
 def _folder(app: str) -> Path:
     """Find a pack's folder; what other packages offer is only loaded when it is asked for."""
     if "/" not in app:
