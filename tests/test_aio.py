@@ -22,6 +22,7 @@ FILM = "mgln17v4c7p0ka"
 ONLY_SYNC = {
     "Site": {
         "close",
+        "compare_aside",
         "connection",
         "failed",
         "in_step",

@@ -117,8 +117,11 @@ def test_what_is_only_in_the_write_ahead_log_is_in_the_backup(data):
 
 @pytest.mark.parametrize("words", [[], ["--archive"], ["--encrypt"], ["--archive", "--encrypt"]], ids=str)
 def test_nobody_else_can_read_a_backup(data, words):
-    os.umask(0)
-    create(data, *words)
+    before = os.umask(0)
+    try:
+        create(data, *words)
+    finally:
+        os.umask(before)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in place(data).rglob("*") if path.is_file()}
     folders = {stat.S_IMODE(path.stat().st_mode) for path in [place(data), *place(data).iterdir()] if path.is_dir()}
     assert (modes, folders) == ({0o600}, {0o700})

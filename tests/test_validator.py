@@ -825,7 +825,7 @@ def test_text_that_is_not_utf8_could_not_be_checked_and_is_not_shown(library):
 
 
 def test_what_we_noted_and_cannot_read_is_not_relied_on(library):
-    sql(library, "UPDATE _mm_admitted SET survey = 'x'", "DROP TABLE _mm_changes")
+    sql(library, "UPDATE _mm_admitted SET survey = 'x'", "DELETE FROM _mm_changes")
     assert validate(library).code == 0
     assert command("migrate", "--data", library).code == 0
     assert validate(library, "--quick").code == 0

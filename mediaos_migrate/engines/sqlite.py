@@ -17,7 +17,6 @@ from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
 LOG: Final = 8 * 10**6  # bytes of a log that stay on the disk between two transactions, at most
-PAGES: Final = 4000  # of a log that are brought into the database at once: a writer waits for that, so not too often
 _FULL, _EXTRA = 2, 3  # how SQLite numbers them
 _FETCHED: Final = 32  # rows at once
 _ASIDE: Final = ("-wal", "-shm", "-journal")
@@ -102,7 +101,6 @@ def _set_journal(connection: Connection, *, on_network: bool) -> None:
         raise sqlite3.OperationalError(f"synchronous is not {sync}")
     # A log that grew while somebody looked, or while a large document went over, gives its room back afterwards.
     connection.execute(f"PRAGMA journal_size_limit = {LOG}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
 
 
 @contextmanager

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ..stores.table import TableStore
 
 LOG = logging.getLogger("mediaos_migrate")
+PAGES = 4000  # of a log that are brought into the database at once: a writer waits for that, so not too often
 
 
 class Site(Host):
@@ -125,6 +126,7 @@ class Site(Host):
             self._check(found)
             Keyring(found).check(self.vault, self.pack.key_variable)
             self.vault.sealing = preflight.may_seal(self, found)
+            found.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
             self._mine.connection, self._mine.schema = found, None
             with self._lock:
                 self._opened.append(found)
