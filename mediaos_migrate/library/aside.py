@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -148,11 +148,6 @@ def _answer(site: Site, question: Answer) -> Answer:
         if question["do"] == "flush":
             mirroring.flush(site, connection)
             return {}
-        reads = [
-            Read(site.pack.document(name), part, tuple(map(tuple, keys))) for name, part, keys in question["reads"]
-        ]
-        return {"counts": _counted(site, connection, reads)}
-
-
-def _counted(site: Site, connection: sqlite3.Connection, reads: Sequence[Read]) -> dict[str, int]:
-    return dict(Counter(with_file(site, connection, reads)))
+        told = question["reads"]
+        reads = [Read(site.pack.document(name), part, tuple(map(tuple, keys))) for name, part, keys in told]
+        return {"counts": dict(Counter(with_file(site, connection, reads)))}
