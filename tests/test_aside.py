@@ -12,6 +12,7 @@ from inside import command
 from mediaos_migrate import Site
 from mediaos_migrate.library import aside, reads
 from mediaos_migrate.library.reads import Read, with_file
+from mediaos_migrate.stores.file import FileStore
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +134,16 @@ def test_a_file_that_is_rewritten_while_it_is_compared_says_nothing(data, monkey
 
         monkeypatch.setattr(reads, "_in_file", read_and_lose_it)
         assert list(with_file(site, site.connection(), [Read(document, "records", ((key,),))])) == []
+
+
+def test_a_layout_finds_nothing_in_a_file_that_is_another_one_by_now(data):
+    with Site.open(data) as site:
+        document = site.pack.document("library")
+        file = FileStore(site.file(document), document, site.vault)
+        keys = [(record["id"],) for record in site.repository("library").list(limit=3)]
+        layout = file.layout()
+        assert [record.key for record in file.find(layout, keys)] == keys
+        site.file(document).write_bytes(b"[" * 100_000)
+        assert list(file.find(layout, keys)) == []
+        site.file(document).write_bytes(b"")
+        assert list(file.find(layout, keys)) == []

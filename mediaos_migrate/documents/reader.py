@@ -11,7 +11,7 @@ from typing import Any, Final
 from ..files import Hashing
 from ..pack import Document
 from ..shapes import Piece, Role, Shape
-from ..values import SCAN
+from ..values import SCAN, loads
 from .damage import damaged
 from .faults import Fault, twice
 from .scanner import Cursor
@@ -172,6 +172,13 @@ def part_of(path: Path, start: int, stop: int) -> bytes:
     with path.open("rb") as stream:
         stream.seek(start)
         return stream.read(stop - start)
+
+
+def value_in(path: Path, start: int, stop: int) -> Any:
+    """Read the object that fills these bytes; None where they hold none: the file is another one by now."""
+    with suppress(ValueError):
+        return loads(part_of(path, start, stop).decode())
+    return None
 
 
 def values_at(path: Path, places: Iterable[int]) -> Iterator[tuple[Any, int]]:

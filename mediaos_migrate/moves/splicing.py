@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from ..documents.layout import Edit, Layout, splice
-from ..documents.reader import values_at
+from ..documents.reader import value_in
 from ..documents.style import Style
 from ..errors import FileChanged
 from ..journal import Owed
@@ -99,7 +99,7 @@ class _Edits:
         return None if dumps(old) == dumps(new) else Edit(start, stop, self._spelled(new), place, item.key)
 
     def _old(self, place: int) -> Any:
-        return next((value for value, _ in values_at(self._path, [self._layout.starts[place]])), None)
+        return value_in(self._path, self._layout.starts[place], self._layout.stops[place])
 
     def _behind(self, new: list[Record]) -> list[Edit]:
         """Add records behind the last one. Raises LookupError unless that is where all of them stand."""

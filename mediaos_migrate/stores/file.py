@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..digest import Hashes
 from ..documents.layout import Layout
-from ..documents.reader import Reading, Rest, values_at
+from ..documents.reader import Reading, Rest, value_in, values_at
 from ..mapping import Mapper, NoKey
 from ..pack import Document, Part
 from ..record import Record
@@ -105,11 +105,11 @@ class FileStore:
         for key, place in layout.places(keys).items():
             name = key[0] if self.document.shape is Shape.MAP else None
             start, stop = layout.starts[place], layout.stops[place]
-            for value, _ in values_at(self.path, [start]):
-                piece = Piece(Role.ENTRY, name, value, start, start, stop)
-                record = self._record(RECORDS, Element(name, value, ""), piece, place)
-                if record.key == key:
-                    yield record
+            value = value_in(self.path, start, stop)
+            piece = Piece(Role.ENTRY, name, value, start, start, stop)
+            record = self._record(RECORDS, Element(name, value, ""), piece, place)
+            if record.key == key:
+                yield record
 
     def layout(self) -> Layout | None:
         """Find out where each record of the file lies; None where some are no records, or keys stand for several."""
