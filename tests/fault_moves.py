@@ -82,6 +82,14 @@ def owing(folder: Path) -> None:
         opened._mirror.stop = lambda: None  # type: ignore[method-assign]
 
 
+def saved_before(folder: Path) -> None:
+    """Hold rows that no file can, and have what an earlier rollback has saved of others."""
+    with closing(sqlite3.connect(folder / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE loose (x TEXT)")
+        connection.execute("INSERT INTO loose VALUES ('held')")
+    (folder / ".mediaos-migrate" / "only-in-database.json").write_text('{"loose": []}', encoding="utf-8")
+
+
 def with_secrets(folder: Path) -> None:
     (folder / "prefs.json").write_text(json.dumps({"cloud": {"password": "a long secret"}}), encoding="utf-8")
 
@@ -231,6 +239,7 @@ STARTS: Final = {
     "complete": Start("rampdown", advanced("complete")),
     "mixed": Start("dualwrite", authors_at("live")),
     "owing": Start("live", owing),
+    "saved before": Start("owing", saved_before),
     "half a unit": Start("dualwrite", interrupted(unit, "file.renamed:1")),
     "half a write": Start("dualwrite", interrupted(write, "file.renamed:3")),
     "different": Start("migrated", different),
@@ -332,6 +341,7 @@ MOVES: Final = {
     "retreat from complete": _retreat("complete", "rampdown"),
     "retreat from live": _retreat("owing", "shadow"),
     "rollback": Move("owing", ("rollback", "--yes")),
+    "rollback, rows saved before": Move("saved before", ("rollback", "--yes")),
     "rollback, database discarded": Move("owing", ("rollback", "--yes", "--discard-database"), again=frozenset({5})),
     "recovery of a unit": Move("half a unit", ("mirror", "flush"), keys=("ann", "bob", "cid", "new0")),
     "recovery of a write": Move(
