@@ -14,6 +14,7 @@ from .running import Outcome
 
 WRITES: Final = 2000  # so that 20 are above the 99 of 100, and the mirror has reason to write
 READS: Final = 100
+UNITS: Final = 20  # of a thousand writes
 FEW: Final = 3  # of what reads or writes the whole file each time
 ONE: Final = 1  # of what takes longest
 
@@ -79,7 +80,7 @@ LIVING: Final = (
     _ours("put-alone", "live", WRITES),
     _ours("mirror", "live", FEW),
     _peer("dump"),
-    _ours("batches", "live", READS),
+    _ours("batches", "live", UNITS),
     _ours("read", "live", READS),
     _peer("load"),
     _ours("read", "dualwrite", READS),

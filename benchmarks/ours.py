@@ -17,7 +17,7 @@ from mediaos_migrate.library import Repository
 from . import library
 from .peers import spread
 
-BATCH: Final = 100
+BATCH: Final = 1000
 PAGE: Final = 100
 LIBRARY: Final = "library"
 
@@ -83,7 +83,7 @@ def put(site: Watched, count: int, size: int) -> Figures:
 
 def put_alone(site: Watched, count: int, size: int) -> Figures:
     """Write one record at a time and let nothing else happen: the mirror's thread is never begun."""
-    site.wake = lambda: None  # type: ignore[method-assign]
+    site.wake = lambda _: None  # type: ignore[method-assign]
     records = site.repository(LIBRARY)
     return spread(times(records.put, changed(records, count, size)))
 
@@ -97,7 +97,7 @@ def put_file_first(site: Watched, count: int, size: int) -> Figures:
 
 
 def batches(site: Watched, count: int, size: int) -> Figures:
-    """Write in units of work of a hundred records."""
+    """Write in units of work of a thousand records."""
     records = site.repository(LIBRARY)
     given = list(changed(records, count * BATCH, size))
 
@@ -114,7 +114,7 @@ def batches(site: Watched, count: int, size: int) -> Figures:
 
 def mirror(site: Watched, count: int, size: int) -> Figures:
     """Change one record and bring the file in step, again and again."""
-    site.wake = lambda: None  # type: ignore[method-assign]  the flush is ours
+    site.wake = lambda _: None  # type: ignore[method-assign]  the flush is ours
     records = site.repository(LIBRARY)
     for record in changed(records, count, size):
         records.put(record)

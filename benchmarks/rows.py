@@ -67,7 +67,7 @@ LIVING: Final = (
     Row("live put: p99", "`put` at live, p99", _REWRITE, "ms"),
     Row("live put-alone: p50", "`put` at live while no mirror works, p50", _REWRITE, "ms"),
     Row("live put-alone: p99", "`put` at live while no mirror works, p99", _REWRITE, "ms"),
-    Row("live batches: a write", "one of 100 writes of a unit of work at live", _REWRITE, "ms"),
+    Row("live batches: a write", "one of 1,000 writes of a unit of work at live", _REWRITE, "ms"),
     Row("dualwrite put-file-first: p50", "`put` at dualwrite, p50", _REWRITE, "ms"),
     Row(_DUMP, "`json.dumps` and write of the whole file", unit="ms"),
     Row("live mirror", "mirror: one changed record into the file", _DUMP, "ms"),

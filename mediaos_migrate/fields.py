@@ -20,7 +20,7 @@ class Split(NamedTuple):
     lists: dict[str, list[dict[str, Any]]]
 
 
-Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
+Pick = Callable[[Any], tuple[Any, ...]]
 _LAYOUTS: Final = 1_000  # ways in which members may be lined up that are remembered
 _SIMPLE: Final = {str, int, type(None)}  # what a column gives back as it is
 
@@ -35,8 +35,8 @@ class Layout(NamedTuple):
     members: str | None
 
 
-def _pick(places: Sequence[int]) -> Pick:
-    """Make a function that takes values from their places, as a tuple whatever their number."""
+def _pick(places: Sequence[Any]) -> Pick:
+    """Make a function that takes values from their places or by their names, as a tuple whatever their number."""
     if len(places) > 1:
         return itemgetter(*places)
     return lambda values: tuple(values[place] for place in places)
@@ -63,6 +63,7 @@ class Fields:
         self._echo, self._lists, self._keys = echo, lists, frozenset(keys)
         self._usual = (*echo, *(member for _, member, _ in self._columns), *lists)
         self._names = [column for column, _, _ in self._columns]
+        self._cells = _pick(self._names)  # of a row, in this order
         self._members = [member for _, member, _ in self._columns]
         self._backs = [
             (column.member, CODECS[column.codec].back)
@@ -160,12 +161,12 @@ class Fields:
     ) -> dict[str, Any] | None:
         """Put an object together whose members stand as usual; None where more has to be looked at."""
         extra = _object(row["extra"])
-        cells = [row[column] for column in self._names]
+        cells = self._cells(row)
         simple = row["members"] is None and not any(lists.values()) and _SIMPLE.issuperset(map(type, cells))
         if not simple or not self._reserved.isdisjoint(extra):
             return None
-        found = dict.fromkeys(self._echo, name)
-        found.update((member, cell) for member, cell in zip(self._members, cells, strict=True) if cell is not None)
+        members = {member: cell for member, cell in zip(self._members, cells, strict=True) if cell is not None}
+        found = dict.fromkeys(self._echo, name) | members if self._echo else members
         for member, back in self._backs:
             if member in found:
                 found[member] = back(found[member])

@@ -44,7 +44,7 @@ def in_file(folder: Path, key: str) -> int:
 
 def test_the_process_beside_writes_what_is_owed_again_and_again(data):
     with Site.open(data) as site:
-        site.wake = lambda: None
+        site.wake = lambda _: None
         for year in (1901, 1902, 1903):
             key = change(site, year)
             assert site._aside.pays()
@@ -55,7 +55,7 @@ def test_the_process_beside_writes_what_is_owed_again_and_again(data):
 
 def test_a_process_beside_that_was_killed_begins_anew(data):
     with Site.open(data) as site:
-        site.wake = lambda: None
+        site.wake = lambda _: None
         key = change(site, 1901)
         assert site._aside.flush()
         process = site._aside._process
@@ -69,7 +69,7 @@ def test_a_process_beside_that_was_killed_begins_anew(data):
 
 def test_what_the_process_beside_cannot_do_is_raised_by_whoever_asks_then(data):
     with Site.open(data) as site:
-        site.wake = lambda: None
+        site.wake = lambda _: None
         key = change(site, 1901)
         text = (data / "library.json").read_text(encoding="utf-8")
         (data / "library.json").write_text(text.replace(key, "another", 1), encoding="utf-8")
@@ -90,7 +90,7 @@ def test_closing_the_site_ends_the_process_beside(data):
 
 def test_after_a_fork_each_has_a_process_of_its_own(data):
     with Site.open(data) as site:
-        site.wake = lambda: None
+        site.wake = lambda _: None
         key = change(site, 1901)
         assert site._aside.flush()
         child = os.fork()
@@ -121,7 +121,7 @@ def test_reads_of_a_large_file_are_compared_beside(data):
 def test_a_file_that_is_rewritten_while_it_is_compared_says_nothing(data, monkeypatch):
     real = reads._in_file
     with Site.open(data) as site:
-        site.wake = lambda: None
+        site.wake = lambda _: None
         document = site.pack.document("library")
         key = change(site, 1901)
         site.flush()

@@ -83,7 +83,7 @@ def lead(folder: Path) -> None:
         ledger.set_stage("library", Stage.LIVE, "for a test")
         marker.settle(site.state, ledger, site.owner)
     with Site.open(folder / "config") as site:
-        site.wake = lambda: None  # the flush is not its own
+        site.wake = lambda _: None  # the flush is not its own
         site._mirror.stop = lambda: None
         site.repository("library").update(f"m{RECORDS - 1:06}", {"title": "Another"})
 

@@ -80,7 +80,7 @@ def act(site: Site, changes: list[tuple[str, str, str | None]]) -> None:
 def test_a_splice_writes_the_bytes_that_a_whole_rewrite_writes(template, tmp_path_factory, steps):
     here = Path(shutil.copytree(template, tmp_path_factory.mktemp("case") / "data"))
     with Site.open(here) as site:
-        site.wake = lambda: None  # what is owed is written when this test says so
+        site.wake = lambda _: None  # what is owed is written when this test says so
         for changes in steps:
             act(site, changes)
             whole = Path(shutil.copytree(here, tmp_path_factory.mktemp("whole") / "data"))
@@ -95,7 +95,7 @@ def test_records_that_are_changed_in_place_are_not_written_with_the_others(templ
     here = Path(shutil.copytree(template, tmp_path / "data"))
     monkeypatch.setattr(splicing.Export, "write", None)  # a whole rewrite would call it
     with Site.open(here) as site:
-        site.wake = lambda: None
+        site.wake = lambda _: None
         for title in ("one", "two", "three"):
             act(site, [("library", "k3", title), ("library", "k7", title), ("library", f"n{title}", title)])
             site.flush()
@@ -149,7 +149,7 @@ def test_a_file_that_is_not_what_we_left_is_not_spliced(template, tmp_path):
     here = Path(shutil.copytree(template, tmp_path / "data"))
     path = here / "library.json"
     with Site.open(here) as site:
-        site.wake = lambda: None
+        site.wake = lambda _: None
         act(site, [("library", "k3", "one")])
         site.flush()
         path.write_text(path.read_text().replace("k5 Ωld", "k5 theirs"))

@@ -42,8 +42,8 @@ class Host(site.Site, ABC):
         """Return the pydantic model of a document's records."""
 
     @abstractmethod
-    def wake(self) -> None:
-        """Hear that something was written."""
+    def wake(self, changes: int) -> None:
+        """Hear that so much was written."""
 
     @abstractmethod
     def flush(self) -> Sequence[Mirrored]:

@@ -26,10 +26,10 @@ class Mirror:
         self._took = 0.0  # seconds, by the last rewrite
         self._thread: threading.Thread | None = None
 
-    def wake(self) -> None:
-        """Hear that something was written."""
+    def wake(self, changes: int) -> None:
+        """Hear that so much was written."""
         with self._changed:
-            self._waiting += 1
+            self._waiting += changes
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._run, name="mediaos-migrate-mirror", daemon=True)
                 self._thread.start()

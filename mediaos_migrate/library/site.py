@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ..stores.table import TableStore
 
 LOG = logging.getLogger("mediaos_migrate")
-PAGES = 4000  # of a log that are brought into the database at once: a writer waits for that, so not too often
+PAGES = 8000  # of a log that are brought into the database at once: a writer waits for that, so not too often
 
 
 class Site(Host):
@@ -158,9 +158,9 @@ class Site(Host):
         with self._lock:
             return self._views.setdefault(document.name, FileView(self, document))
 
-    def wake(self) -> None:
-        """Let the mirror know that something was written."""
-        self._mirror.wake()
+    def wake(self, changes: int) -> None:
+        """Let the mirror know that so much was written."""
+        self._mirror.wake(changes)
 
     def flush(self) -> list[Mirrored]:
         """Write every file that is behind its table now. Raises what stands in the way."""

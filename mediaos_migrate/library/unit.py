@@ -62,7 +62,7 @@ class UnitOfWork:
         if changes:
             with in_words(), self._site.shared():
                 Commit(self._site, changes).run()
-            self._site.wake()
+            self._site.wake(sum(map(len, changes.values())))
 
 
 class Commit:

@@ -58,7 +58,7 @@ class TableStore:
         self._select_numbered = f"SELECT {names}, rowid FROM {self._table}"
         self._insert = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"
         linked = [name for name, derived in self.part.derived.items() if derived.by == "link"]
-        self._changing = [name for name in columns if name not in (*self.part.key, *linked)]
+        self._changing = frozenset(columns).difference(self.part.key, linked)
 
     def _check_names(self) -> None:
         wanted = {self.part.table: {*self._columns, "position"}}
@@ -263,10 +263,16 @@ class TableStore:
         there = self.rows_of([row.key for row in rows]) if there is None else there
         changes: dict[tuple[str, ...], list[list[Any]]] = {}
         for row, record in zip(rows, records, strict=True):
-            wanted, now = {**row.columns, "position": record.position}, there.get(row.key)
-            names = tuple([name for name in self._changing if now and not _same(now[name], wanted[name])])
-            changes.setdefault(names, []).append([*(wanted[name] for name in names), *row.key])
-        changes.pop((), None)
+            now = there.get(row.key, ())  # in the order of the names
+            wanted = (*self._cells(row.columns), record.position)
+            differing = [
+                (name, new)
+                for name, new, old in zip(self._names, wanted, now, strict=False)
+                if (new != old or type(new) is not type(old)) and name in self._changing
+            ]
+            if differing:
+                names = tuple([name for name, _ in differing])
+                changes.setdefault(names, []).append([*(new for _, new in differing), *row.key])
         for names, values in changes.items():
             sets = ", ".join(f"{quoted(name)} = ?" for name in names)
             self.connection.executemany(f"UPDATE {self._table} SET {sets} WHERE {self._matches}", values)
@@ -382,10 +388,6 @@ class TableStore:
             table, to = map(quoted, target)
             found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self._table}.{of})"
             self.connection.execute(f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}")
-
-
-def _same(stored: Any, wanted: Any) -> bool:
-    return type(stored) is type(wanted) and bool(stored == wanted)
 
 
 def _lowered(value: Any) -> Any:
