@@ -71,6 +71,17 @@ def advanced(to: str) -> Callable[[Path], None]:
     return lambda folder: must(folder, "stage", "advance", "authors", "ratings", "--to", to, *POLICY)
 
 
+def completed(*how: str) -> Callable[[Path], None]:
+    """Make an end of the files, and write what only the tables hold then."""
+
+    def make(folder: Path) -> None:
+        must(folder, "stage", "advance", "authors", "ratings", "--to", "complete", *how, *POLICY)
+        with site(folder) as opened:
+            opened.repository("authors").put({"id": "late", "name": "Late"})
+
+    return make
+
+
 def authors_at(to: str) -> Callable[[Path], None]:
     return lambda folder: must(folder, "stage", "advance", "authors", "--to", to, *POLICY)
 
@@ -237,6 +248,9 @@ STARTS: Final = {
     "live": Start("shadow", advanced("live")),
     "rampdown": Start("live", advanced("rampdown")),
     "complete": Start("rampdown", advanced("complete")),
+    "complete, since written": Start("rampdown", completed()),
+    "retired": Start("rampdown", completed("--retire-files")),
+    "fenced": Start("rampdown", completed("--fence")),
     "mixed": Start("dualwrite", authors_at("live")),
     "owing": Start("live", owing),
     "saved before": Start("owing", saved_before),
@@ -263,6 +277,7 @@ STARTS: Final = {
     "no schema": Start("migrated", without_schema),
 }
 
+LATE: Final = ("ann", "bob", "cid", "late")
 NEW_KEY: Final = "new-key"  # stands for the file with the other key
 OTHER: Final = "another-key-of-more-than-thirty-two-characters"
 
@@ -339,10 +354,17 @@ MOVES: Final = {
     "advance, files retired": _advance("rampdown", "complete", "--retire-files"),
     "advance, files fenced": _advance("rampdown", "complete", "--fence"),
     "retreat from complete": _retreat("complete", "rampdown"),
+    "retreat, files fenced": _retreat("fenced", "rampdown"),
     "retreat from live": _retreat("owing", "shadow"),
     "rollback": Move("owing", ("rollback", "--yes")),
     "rollback, rows saved before": Move("saved before", ("rollback", "--yes")),
     "rollback, database discarded": Move("owing", ("rollback", "--yes", "--discard-database"), again=frozenset({5})),
+    "rollback from complete": Move("complete, since written", ("rollback", "--yes"), keys=LATE),
+    "rollback, files retired": Move("retired", ("rollback", "--yes"), keys=LATE),
+    "rollback, files fenced": Move("fenced", ("rollback", "--yes"), keys=LATE),
+    "rollback, files fenced, database discarded": Move(
+        "fenced", ("rollback", "--yes", "--discard-database"), again=frozenset({5}), keys=LATE
+    ),
     "recovery of a unit": Move("half a unit", ("mirror", "flush"), keys=("ann", "bob", "cid", "new0")),
     "recovery of a write": Move(
         "half a write", ("mirror", "flush"), keys=("ann", "bob", "cid", "new0", "new1", "new2")
