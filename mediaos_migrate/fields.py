@@ -160,17 +160,19 @@ class Fields:
         self, row: Mapping[str, Any], lists: Mapping[str, list[Any]], name: str | None
     ) -> dict[str, Any] | None:
         """Put an object together whose members stand as usual; None where more has to be looked at."""
-        extra = _object(row["extra"])
-        cells = self._cells(row)
-        simple = row["members"] is None and not any(lists.values()) and _SIMPLE.issuperset(map(type, cells))
-        if not simple or not self._reserved.isdisjoint(extra):
+        extra, cells = row["extra"], self._cells(row)
+        if row["members"] is not None or any(lists.values()) or not _SIMPLE.issuperset(map(type, cells)):
             return None
-        members = {member: cell for member, cell in zip(self._members, cells, strict=True) if cell is not None}
-        found = dict.fromkeys(self._echo, name) | members if self._echo else members
+        found = {member: cell for member, cell in zip(self._members, cells, strict=True) if cell is not None}
         for member, back in self._backs:
             if member in found:
                 found[member] = back(found[member])
-        return found | extra if extra else found
+        if self._echo:
+            found = dict.fromkeys(self._echo, name) | found
+        if extra is None:
+            return found
+        more = _object(extra)
+        return found | more if self._reserved.isdisjoint(more) else None
 
     def _member_by_member(
         self, row: Mapping[str, Any], lists: Mapping[str, list[Any]], name: str | None

@@ -112,7 +112,8 @@ def _usage(error: Any) -> Said:
     if type(error).__name__ == "NoArgsIsHelpError":
         return Said(UsageError.exit_code, error.format_message().splitlines())
     remedy = f"See `{' '.join(['mediaos-migrate', *names, '--help'])}`."
-    return failure(" ".join(names), _as_json(), UsageError(error.format_message(), remedy))
+    told = error.format_message().replace(": Value error, ", ": ")
+    return failure(" ".join(names), _as_json(), UsageError(told, remedy))
 
 
 def _contexts(context: Any) -> list[Any]:

@@ -78,7 +78,7 @@ def begin(play: Play) -> None:
             play.run(act, main, "rollback", "--yes", "--discard-database")
             act.told.append("the copy was taken back to its files")
         play.check(act, main)
-        act.told.append(f"{main.model.count:,} records in {len(main.model.documents)} files")
+        act.told.append(f"records: {main.model.count:,}, files: {len(main.model.documents)}")
 
 
 def _said(play: Play) -> Model:

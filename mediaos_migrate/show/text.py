@@ -201,7 +201,10 @@ def validated(result: Validation) -> Lines:
     yield from (f"--fail-on {rule}: {_records(result, rule)}" for rule in result.broken)
     yield _verdict(result.documents, result.exit_code, quick=result.mode == "quick")
     if any(report.differs for report in result.documents):
-        yield "See both sides of one with `mediaos-migrate show DOCUMENT KEY`; `migrate` takes over what the files say."
+        yield (
+            "See both sides of one with `mediaos-migrate show DOCUMENT KEY`; at `off` `migrate` takes over what the "
+            "files say, later `repair` settles it."
+        )
     unsure = {_is_sealed(item) for report in result.documents for item in report.unsure}
     if True in unsure:
         yield "Give the app's key (ENCRYPTION_KEY or --key-file) to compare what is sealed."
