@@ -31,11 +31,12 @@ install: $(STAMP)  ## Set up .venv with the command mediaos-migrate
 demo: $(STAMP)  ## Migrate a small MediaOS and bring it back, in a temporary folder
 	@$(WITHIN) sh playbooks/demo.sh
 
-test: lint  ## Check style and types, run all tests, measure the coverage
-	$(WITHIN) $(MEMORY) python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term
+test: lint  ## Check style and types, run all tests
+	$(WITHIN) $(MEMORY) python -m pytest -n $(JOBS) --dist worksteal $(COVERAGE)
 
 test-all: export MEDIAOS_MIGRATE_ALL_TESTS = 1
-test-all: test  ## The same, with all of what `test` runs a sample of
+test-all: COVERAGE = --cov --cov-report=term
+test-all: test  ## The same with all of what `test` runs a sample of, and measure the coverage, which takes twice as long
 
 lint: $(STAMP)  ## Check style and types only
 	$(BIN)/ruff check .

@@ -54,8 +54,6 @@ SHARES: Final = {
 }
 ALL: Final = "MEDIAOS_MIGRATE_ALL_TESTS"
 SMALL: Final = 3000  # tests: fewer were chosen by a person
-CASES: Final = 3  # of each test, in which coverage is measured
-MEASURED: Final = pytest.StashKey[set[str]]()
 
 
 # A key is derived slowly on purpose, and comes out the same each time: once for each salt is enough.
@@ -72,36 +70,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave a sample of what takes long, if more than a module or two is run, and choose what coverage looks at."""
-    everything = bool(os.environ.get(ALL))
-    if not everything and len(items) >= SMALL:
-        seed = getattr(config.option, "randomly_seed", 0)
-        left = [item for item in items if _is_drawn(item, seed)]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(left)])
-        items[:] = left
-    config.stash[MEASURED] = set(_first_cases(items, None if everything else CASES))
-
-
-def _first_cases(items: list[pytest.Item], count: int | None) -> Iterator[str]:
-    """Name the first so many cases of each test, whatever the order in which they are run."""
-    tests: dict[str, list[str]] = {}
-    for item in items:
-        tests.setdefault(item.nodeid.partition("[")[0], []).append(item.nodeid)
-    for cases in tests.values():
-        yield from sorted(cases)[:count]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
-    """Let coverage look at the first cases of a test only: it doubles their time, and the others add few lines."""
-    if item.nodeid in item.config.stash[MEASURED]:
-        return (yield)
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
-        return (yield)
-    finally:
-        sys.settrace(tracer)
+    """Leave a sample of what takes long, if more than a module or two is run."""
+    if os.environ.get(ALL) or len(items) < SMALL:
+        return
+    seed = getattr(config.option, "randomly_seed", 0)
+    left = [item for item in items if _is_drawn(item, seed)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(left)])
+    items[:] = left
 
 
 def _is_drawn(item: pytest.Item, seed: object) -> bool:
