@@ -243,6 +243,8 @@ QUESTIONS = [
     {"where": {"year": (">=", 2000)}, "order_by": "-title", "limit": 3},
     {"where": {"kind": ("in", ["movie", "book"])}},
     {"where": {"year": None}},
+    {"where": {"year": ("!=", None)}},
+    {"where": {"year": ("in", [None, "soon", 2018])}},
     {"where": {"watched": True}},
     {"where": {"kind": ("!=", "movie")}, "order_by": "kind"},
     {"limit": 0},
@@ -274,6 +276,36 @@ def test_a_question_is_answered_as_it_was_meant(answers):
     searched = [[item["title"] for item in found] for found in answers[Stage.OFF][len(QUESTIONS) : len(QUESTIONS) + 5]]
     assert set(searched[0]) == set(searched[1]) == {"Harbour of Glass", "harbour of glass"}
     assert (set(searched[2]), searched[3], searched[4]) == ({"İskele", "i̇skele"}, ["The Ninth Ferry"], [])
+
+
+YEARS = [1990, 2018, None, "soon", "1990", 2018.5, ..., True]  # ... is none at all
+
+
+@pytest.fixture(scope="module", params=[Stage.OFF, Stage.LIVE], ids=str)
+def of_many_years(request, templates, tmp_path_factory):
+    folder = Path(shutil.copytree(templates(request.param), tmp_path_factory.mktemp("years") / "config"))
+    with opened(folder) as site:
+        library = site.repository("library")
+        for number, year in enumerate(YEARS):
+            library.put(
+                {"id": f"y{number}", "kind": "y", "title": f"Y {number}"} | ({} if year is ... else {"year": year})
+            )
+        yield library
+
+
+def _alike(one, other):
+    return one == other and isinstance(one, str) == isinstance(other, str)
+
+
+@pytest.mark.parametrize("wanted", [year for year in YEARS if year is not ...] + [2001])
+def test_a_filter_finds_what_a_dictionary_says_whether_a_column_holds_it_or_not(of_many_years, wanted):
+    said = {f"y{number}": None if year is ... else year for number, year in enumerate(YEARS)}
+    for question, meant in (
+        (wanted, [key for key, year in said.items() if _alike(year, wanted)]),
+        (("!=", wanted), [key for key, year in said.items() if not _alike(year, wanted)]),
+        (("in", [wanted, 1990]), [key for key, year in said.items() if _alike(year, wanted) or _alike(year, 1990)]),
+    ):
+        assert [item["id"] for item in of_many_years.list({"kind": "y", "year": question})] == meant
 
 
 @pytest.mark.parametrize("order", [None, "title", "-title", "year", "-year", "kind"])

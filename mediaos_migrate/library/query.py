@@ -73,33 +73,47 @@ class Query:
             raise UsageError(f"There is no operator `{operator}`.", f"Choose of {', '.join([*OPERATORS, 'in'])}.")
         several = _several(member, value) if operator == "in" else [value]
         _refuse_odd(member, several)
-        expression, values = self._expression(member), [self._fitting(member, item) for item in several]
+        held, rest = self._sorted(member, several)
         if operator != "in":
-            return f"{expression} {OPERATORS[operator]} ?", values
-        missing = f" OR {expression} IS NULL" if None in several else ""
-        return f"({expression} IN ({', '.join('?' * len(values))}){missing})", values
+            expression = self._expression(member, whole=bool(rest))
+            return f"{expression} {OPERATORS[operator]} ?", held or rest
+        pieces = [f"{self._expression(member)} IN ({', '.join('?' * len(held))})"]
+        if rest:
+            whole = self._expression(member, whole=True)
+            missing = f" OR {whole} IS NULL" if None in rest else ""
+            pieces.append(f"{whole} IN ({', '.join('?' * len(rest))}){missing}")
+        return f"({' OR '.join(pieces)})", [*held, *rest]
 
-    def _expression(self, member: str) -> str:
-        column = self._column(member)
-        if column is not None:
-            return quoted(column)
-        if any(mark in member for mark in "\"'\\\x00[]"):
+    def _sorted(self, member: str, values: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+        """Part what a member's column holds, in its form, from what can only stand beside it, such as no value."""
+        held, rest = list[Any](), list[Any]()
+        for value in values:
+            fitting = self._fitting(member, value)
+            (rest if fitting is None else held).append(value if fitting is None else fitting)
+        return held, rest
+
+    def _fitting(self, member: str, value: Any) -> Any:
+        name = self._column(member)
+        if name is None or value is None or self._part.columns[name].member == KEY:
+            return value
+        return CODECS[self._part.columns[name].codec].fit(of_python(value))
+
+    def _expression(self, member: str, *, whole: bool = False) -> str:
+        """Say a member in SQL; `whole`: also where its value does not fit its column, and so stands in `extra`."""
+        name = self._column(member)
+        if name is not None and not (whole and self._part.columns[name].member != KEY):
+            return quoted(name)
+        inside = member if name is None else self._part.columns[name].member
+        if any(mark in inside for mark in "\"'\\\x00[]"):
             raise UsageError(f"`{member}` cannot be asked for.", "Filter the records yourself.")
-        return f"""json_extract(extra, '$."{member}"')"""
+        beside = f"""json_extract(extra, '$."{inside}"')"""
+        return beside if name is None else f"coalesce({quoted(name)}, {beside})"
 
     def _column(self, member: str) -> str | None:
         for name, column in self._part.columns.items():
             if member in (column.member, name) and column.member not in (VALUE, DOCUMENT):
                 return name
         return None
-
-    def _fitting(self, member: str, value: Any) -> Any:
-        column = self._column(member)
-        if column is None or value is None:
-            return value
-        kind = self._part.columns[column]
-        fitting = value if kind.member == KEY else CODECS[kind.codec].fit(of_python(value))
-        return value if fitting is None else fitting
 
     def _order(self, order_by: str | None) -> tuple[list[str], str]:
         """Return what records are ordered by, ties included, and which way."""
