@@ -80,11 +80,12 @@ def granting(budget: Budget) -> Iterator[None]:
 
 def batches(stream: Iterable[_T], weight: Callable[[_T], int]) -> Iterator[list[_T]]:
     """Group records, some at a time: as many as may be held at once, and one alone that weighs more."""
-    budget, some, heavy = granted(), list[_T](), 0
+    records, piece = granted().records, granted().piece
+    some, heavy = list[_T](), 0
     for item in stream:
         some.append(item)
         heavy += weight(item)
-        if heavy >= budget.piece or len(some) >= budget.records:
+        if heavy >= piece or len(some) >= records:
             yield some
             some, heavy = [], 0
     if some:

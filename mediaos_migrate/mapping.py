@@ -81,9 +81,8 @@ class Mapper:
             return key_text(value)
         return key_text(value.get(member)) if isinstance(value, dict) else None
 
-    def row(self, name: str | None, value: Any) -> Row:
-        """Map a record to a row. Raises NoKey."""
-        key = self.key_of(name, value)
+    def row(self, key: tuple[str, ...], name: str | None, value: Any) -> Row:
+        """Map a record, whose key is known, to a row."""
         columns, lists = self._apart(name, value)
         columns.update(zip(self.part.key, key, strict=True))
         for view_name, view in self.part.views.items():

@@ -238,9 +238,9 @@ class TableStore:
     def rows(self, record: Record) -> Row:
         """Map a record to its row as it will be stored, secrets sealed if they are to be."""
         if not self._hiding:
-            return self._mapper.row(record.element.name, record.value)
+            return self._mapper.row(record.key, record.element.name, record.value)
         stored, states = self.vault.store(self.part, reveal(record.value), record.key)
-        row = self._mapper.row(record.element.name, stored)
+        row = self._mapper.row(record.key, record.element.name, stored)
         row.columns["secret_state"] = dumps(states) if states else None
         return row
 
