@@ -78,7 +78,7 @@ class Aside:
     def _ask(self, question: Answer) -> Answer | None:
         with self._lock:
             with suppress(OSError, ValueError):
-                process = self._process = self._process or self._begin()
+                process = self._process or self._begin()
                 if process is None or process.stdin is None or process.stdout is None:
                     return None
                 _tell(process.stdin, question)
@@ -91,7 +91,8 @@ class Aside:
         if not Path(sys.executable or "").name.startswith("python"):  # a server that has Python inside starts itself
             return None
         path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))
-        process = subprocess.Popen(  # noqa: S603  ourselves
+        # It is ours to end from here on, whether it listens or not.
+        process = self._process = subprocess.Popen(  # noqa: S603  ourselves
             [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
