@@ -25,7 +25,7 @@ def build(connection: Connection, part: Part) -> None:
     come = f"INSERT INTO {index} (rowid, {columns}) VALUES (NEW.rowid, {new});"
     connection.execute(
         f"CREATE VIRTUAL TABLE {index} USING fts5({columns}, content={table}, content_rowid=rowid, "
-        f"tokenize='{TOKENS}', prefix='2 3')"
+        f"tokenize='{TOKENS}', prefix='2 3 4')"
     )
     changed = f"WHEN (NEW.rowid, {new}) IS NOT (OLD.rowid, {old})"  # a page of full text costs more than the row
     for event, body in (
