@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import KEY, clean_environment
-from inside import command
+from inside import SHELF, command
 
 from mediaos_migrate import MigrateError, Site, files
 from mediaos_migrate.errors import NeedsPerson, UsageError
@@ -339,3 +340,47 @@ def test_what_has_to_be_unique_may_be_what_no_column_holds(templates, tmp_path, 
         for number, title in enumerate(["\ud800", "a\x00b", [1], {"a": 1}, 10**30]):
             key = library.add({"id": f"odd{number}", "kind": "movie", "title": title})
             assert library.get(key)["title"] == title
+
+
+def tagged(site: Site) -> list[tuple[str, ...]]:
+    """Add to lists that there are, that are empty and that are new, and take one's only element away."""
+    tags = site.repository("tags")
+    tags.add("#wet", key=("b", "#wet"))
+    tags.add("#new", key=("empty", "#new"))
+    with site.unit_of_work() as unit:
+        for key in [("n", "#1"), ("m", "#1"), ("n", "#2"), ("b", "#last"), ("m", "#2")]:
+            unit.repository("tags").add(key[1], key=key)
+    tags.remove(("gone", "#x"))
+    return [key for key, _ in tags.items()]
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.DUALWRITE, Stage.LIVE, Stage.COMPLETE], ids=str)
+def test_an_element_that_is_added_to_a_list_stands_in_that_list(tmp_path, stage):
+    data = tmp_path / "data"
+    data.mkdir()
+    file = data / "tags.json"
+    file.write_text('{"b": ["#red"], "empty": [], "gone": ["#x"], "still": [], "c": ["#thin"]}')
+    options = ["--data", data, "--app", SHELF]
+    move = ["stage", "advance", "tags", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
+    with Site.open(data, app=SHELF) as site:
+        keys = tagged(site)
+    assert command("rollback", "--yes", *options).code == 0
+    found = json.loads(file.read_text(), object_pairs_hook=list)
+    assert [name for name, _ in found if name != "still"] == ["b", "c", "empty", "n", "m"]
+    assert [(name, tag) for name, tags in found for tag in tags] == keys
+    assert dict(found)["b"] == ["#red", "#wet", "#last"]
+    assert ["still", []] in [[name, tags] for name, tags in found]
+
+
+def test_an_element_that_a_foreign_hand_gave_no_place_is_exported_into_its_list(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "tags.json").write_text('{"b": ["#red"], "c": ["#thin"]}')
+    options = ["--data", data, "--app", SHELF]
+    assert command("migrate", *options).code == 0
+    with sqlite3.connect(data / "mediaos.db") as database:
+        database.execute("INSERT INTO tags (book, tag) VALUES ('b', '#plain')")
+    database.close()
+    assert command("export", "--to", tmp_path / "out", *options).code == 0
+    assert (tmp_path / "out" / "tags.json").read_text() == '{"b": ["#red","#plain"], "c": ["#thin"]}'

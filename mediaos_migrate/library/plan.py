@@ -14,7 +14,8 @@ from ..moves import requeueing
 from ..pack import Part, Rule
 from ..record import Record
 from ..report import Key
-from ..shapes import Element
+from ..shapes import Element, Shape
+from ..stores.lists import span
 from ..stores.table import TableStore
 from ..values import canonical, reveal
 from .changes import ADD, REMOVE, UPDATE, Change, unlocked
@@ -52,6 +53,7 @@ class Plan:
         self._name, self._store, self._changes = name, store, changes
         self._rows = store.rows_of(list({change.key: None for change in changes}))
         self._before = store.read(self._rows)
+        self._lasts: dict[str, int] = {}  # where new elements of a list stand
         self._fates: dict[Key, Fate] = {}  # what comes stands in the order in which it came
         for change in changes:
             self._take(change)
@@ -112,7 +114,7 @@ class Plan:
         return [Debt(change.key, change.op, digests.get(change.key)) for change in self._changes]
 
     def write(self) -> None:
-        """Make the table say what it is to say; a new record comes last, an old one keeps its place."""
+        """Make the table say what it is to say; a new record comes last (in its list), an old one keeps its place."""
         self._remove([key for key, fate in self._fates.items() if fate.goes])
         places = self._places()
         records = [self._record(key, fate, places) for key, fate in self._fates.items() if fate.value is not NOTHING]
@@ -126,7 +128,17 @@ class Plan:
 
     def _record(self, key: Key, fate: Fate, places: Iterator[int]) -> Record:
         stays = fate.before.position if fate.before and not fate.anew else None
-        return Record(key, fate.value, Element(fate.name, fate.value, ""), next(places) if stays is None else stays)
+        place = self._place(fate.name, places) if stays is None else stays
+        return Record(key, fate.value, Element(fate.name, fate.value, ""), place)
+
+    def _place(self, name: str | None, places: Iterator[int]) -> int:
+        """Return the place of a new record: with the last of its list, for among equals the later row is the later."""
+        if name is None or self._store.document.shape is not Shape.LISTS:
+            return next(places)
+        if name not in self._lasts:
+            there = span(self._store, name)
+            self._lasts[name] = there.last if there else next(places)
+        return self._lasts[name]
 
     def _remove(self, keys: list[Key]) -> None:
         if not keys:

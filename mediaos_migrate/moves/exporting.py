@@ -24,6 +24,7 @@ from ..secrets import PLAIN, held
 from ..shapes import Element, Piece, Shape, pointer, together
 from ..site import STATE_FOLDER, Site
 from ..stores.file import RECORDS, SIBLINGS, Envelope
+from ..stores.lists import gathered, span
 from ..values import loads, locked, reveal
 
 GONE = "gone"  # the one row of a document was deleted: there is nothing to write
@@ -199,23 +200,29 @@ class Export:
             yield record
 
     def _lists(self, records: Iterable[Record]) -> Iterator[Want]:
-        """Gather the elements of a map of lists, and put its empty lists where they were."""
+        """Gather the elements of a map of lists, and put its lists that are still empty where they were."""
         empty = dict(self._envelope.empty)
         index = place = 0
         for name, value in together(Shape.LISTS, (record.element for record in records)):
             while index in empty:
-                yield Want((empty[index],), place, empty[index], [])
+                yield from self._still_empty(empty[index], place)
                 index += 1
             yield Want((name or "",), place, name, reveal(value))
             index += 1
             place += len(value) if isinstance(value, list) else 1
         for later in sorted(number for number in empty if number >= index):
-            yield Want((empty[later],), LAST, empty[later], [])
+            yield from self._still_empty(empty[later], LAST)
+
+    def _still_empty(self, name: str, place: int) -> Iterator[Want]:
+        if span(self.stores[RECORDS], name) is None:
+            yield Want((name,), place, name, [])
 
     def _merged(self, part: str) -> Iterator[Record]:
         """Walk through rows and quarantined records of a part in the order of the file."""
         held = (self._record(item) for item in self._ledger.quarantined(self.document.name, part))
-        return merge(self.stores[part].all(), held, key=lambda r: LAST if r.position is None else r.position)
+        lists = self.document.shape is Shape.LISTS
+        rows = gathered(self.stores[part]) if lists else self.stores[part].all()
+        return merge(rows, held, key=lambda r: LAST if r.position is None else r.position)
 
     def _record(self, item: Quarantined) -> Record:
         value = loads(self._opened(item) or "null")
@@ -251,8 +258,10 @@ class Export:
         held = self._held_as(identity[0]) if held is None else held
         if held is not None or (identity[0] == "#" and identity[-1].startswith("/")):
             return held  # None: it stood in quarantine, and does no more
-        if identity[0] in (name for _, name in self._envelope.empty):
-            return LAST
+        if self.document.shape is Shape.LISTS:
+            there = span(self.stores[RECORDS], identity[0])
+            empty = identity[0] in (name for _, name in self._envelope.empty)
+            return there.first if there else LAST if empty else None
         return self.stores[RECORDS].place(identity)
 
 

@@ -16,9 +16,10 @@ from ..journal import Intent, Journal
 from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
 from ..pack import Document
 from ..report import SILENT, Progress
+from ..shapes import Shape
 from ..site import Site
 from ..stages import Stage
-from ..stores.file import Envelope
+from ..stores.file import Envelope, FileStore
 from . import fences, placing, preflight, splicing
 from .exporting import Export
 from .importing import Contradiction, import_document
@@ -126,13 +127,25 @@ def note_file(site: Site, connection: Connection, document: Document, digest: st
     """Note a document's file as it is now: what both homes were last known to say."""
     ledger, path = Ledger(connection), site.file(document)
     old = ledger.document(document.name)
-    envelope = old.envelope if old and old.state != MISSING else new_envelope(document)
+    envelope = _envelope(site, document, old)
     count = sum(store.count() for store in site.stores(connection, document).values())
     count += ledger.held_counts().get(document.name, 0)
     style = Style.of(path).to_json()
     ledger.put_document(
         Entry(document.name, document.file, PRESENT, path.stat().st_size, digest, count, style, envelope)
     )
+
+
+def _envelope(site: Site, document: Document, old: Entry | None) -> str | None:
+    """Spell the envelope of a file that we wrote: as it was, but which lists are empty, and where they stand."""
+    if old is None or old.state == MISSING:
+        return new_envelope(document)
+    if document.shape is not Shape.LISTS or old.envelope == new_envelope(document):
+        return old.envelope
+    store = FileStore(site.file(document), document, site.vault)
+    for _ in store.all():
+        pass
+    return store.envelope.text
 
 
 def ingest(site: Site, connection: Connection, document: Document) -> None:
