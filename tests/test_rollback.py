@@ -80,6 +80,19 @@ def test_the_price_is_named_and_its_rows_are_saved(data):
     assert json.loads(saved.read_text())["own_sessions"] == [{"token": "abc", "data": {"base64": "AP8="}}]
 
 
+def test_values_that_json_has_no_word_for_are_saved_too(data):
+    only_in_database(data)
+    with closing(sqlite3.connect(data / "mediaos.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO own_sessions VALUES (cast(x'61ff' AS TEXT), 9e999), ('b', -9e999)")
+    told = command("rollback", "--yes", "--data", data, "--json", key=KEY).json
+    text = (data / ".mediaos-migrate" / told["saved"]).read_text(encoding="utf-8")
+    rows = json.loads(text, parse_constant=pytest.fail)["own_sessions"]
+    assert rows[1:] == [
+        {"token": {"base64": "Yf8=", "type": "text"}, "data": {"real": "9e999"}},
+        {"token": "b", "data": {"real": "-9e999"}},
+    ]
+
+
 def test_rows_that_an_earlier_rollback_saved_are_kept(templates, tmp_path):
     folder = Path(shutil.copytree(templates(Stage.LIVE), tmp_path / "data"))
     for token in ("abc", "def"):

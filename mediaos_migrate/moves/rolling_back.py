@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import isinf
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,12 +130,41 @@ def _keep_earlier(site: Site, digest: str) -> None:
 
 def _rows(connection: Connection, name: str) -> Iterator[dict[str, Any]]:
     sql = f"SELECT * FROM {quoted(name)}" + (" WHERE part = ''" if name == REST else "")
-    for row in connection.execute(sql):
-        yield {column: _plain(row[column]) for column in row.keys()}  # noqa: SIM118  a row is no dictionary
+    with _any_text(connection):
+        for row in connection.execute(sql):
+            yield {column: _plain(row[column]) for column in row.keys()}  # noqa: SIM118  a row is no dictionary
+
+
+@contextmanager
+def _any_text(connection: Connection) -> Iterator[None]:
+    """Let text be read that is not UTF-8: as `_Spoilt`."""
+    before = connection.text_factory
+    connection.text_factory = _text
+    try:
+        yield
+    finally:
+        connection.text_factory = before
+
+
+class _Spoilt(bytes):
+    """The bytes of a text that is not UTF-8."""
+
+
+def _text(raw: bytes) -> str | _Spoilt:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return _Spoilt(raw)
 
 
 def _plain(value: object) -> object:
-    return {"base64": b64encode(value).decode()} if isinstance(value, bytes) else value
+    """Spell a value as JSON, also one that JSON has no word for."""
+    if isinstance(value, bytes):
+        kind = {"type": "text"} if isinstance(value, _Spoilt) else {}
+        return {"base64": b64encode(value).decode(), **kind}
+    if isinstance(value, float) and isinf(value):
+        return {"real": "9e999" if value > 0 else "-9e999"}  # as SQLite itself spells what is infinite
+    return value
 
 
 def _discard(site: Site) -> None:
