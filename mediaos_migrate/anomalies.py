@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from .codecs import CODECS
@@ -11,11 +12,13 @@ from .digest import Hashes
 from .fields import Fields
 from .pack import DOCUMENT, KEY, VALUE, Document, Part, Rule
 from .record import Record
-from .report import CAP, Anomaly
+from .report import CAP, Anomaly, Key
 from .secrets import LOOKS_SEALED, PLAIN, SEALED, Vault, secrets_in
 from .values import canonical, reveal
 
 DUPLICATE_KEY: Final = "duplicate-key"
+
+_Named = tuple[Key, Key, int]  # the key, what is shown for it, and the place in the file
 
 # Anomalies that hold for every app: code -> (what it means, what one can do).
 BUILT_IN: Final = {
@@ -108,7 +111,7 @@ class Inspector:
 
     def second(self, records: Iterable[Record]) -> None:
         """Name the records that share what ought to be unique, and those spelled in two ways."""
-        groups: dict[tuple[str, str], list[Record]] = {}
+        groups = {rule.code: _Groups() for rule in self._unique}
         for record in records:
             if not isinstance(record.value, dict):
                 continue
@@ -116,21 +119,17 @@ class Inspector:
                 if hash(_rough(rule, record.value)) not in self._again[rule.code]:
                     continue
                 if (found := folded(rule, record.value)) is not None:
-                    groups.setdefault((rule.code, found), []).append(record)
+                    groups[rule.code].add(found, record)
             self._check_variants(record, record.value)
-        for (code, _), twins in groups.items():
-            self._add_twins(code, twins)
+        for code, found_groups in groups.items():
+            self._counts[code] = self._counts.get(code, 0) + found_groups.count
+            self.kept += islice(found_groups.named(code), CAP)
 
     def _check_variants(self, record: Record, value: dict[str, Any]) -> None:
         for rule in self._variants:
             found = value.get(rule.member or "")
             if isinstance(found, str) and found in self._mixed(rule):
                 self._add(rule.code, record, found)
-
-    def _add_twins(self, code: str, found: list[Record]) -> None:
-        for record in found if len(found) > 1 else ():
-            others = [" / ".join(other.key) for other in found if other is not record]
-            self._add(code, record, f"with {', '.join(others[:3])}")
 
     def _mixed(self, rule: Rule) -> set[str]:
         seen = self._spellings[rule.code]
@@ -175,6 +174,36 @@ class Inspector:
         self._counts[code] = self._counts.get(code, 0) + 1
         if self._counts[code] <= CAP:
             self.kept.append(Anomaly(code, record.key or record.identity, detail, record.start))
+
+
+class _Groups:
+    """Records that share what ought to be unique: all are counted, the first ones kept by key and place."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, tuple[list[_Named], list[int]]] = {}
+        self._others = 0  # records of groups that are not named any more
+
+    def add(self, found: str, record: Record) -> None:
+        """Put a record to those that share this with it."""
+        if found not in self._groups and len(self._groups) >= CAP:
+            self._others += 1
+            return
+        first, count = self._groups.setdefault(found, ([], [0]))
+        count[0] += 1
+        if len(first) < CAP:
+            first.append((record.key, record.key or record.identity, record.start))
+
+    @property
+    def count(self) -> int:
+        """How many records share something; one that stands alone had only the hash of another."""
+        return self._others + sum(count for _, (count,) in self._groups.values() if count > 1)
+
+    def named(self, code: str) -> Iterator[Anomaly]:
+        """Name the first records of each group, with three others of it."""
+        for first, _ in self._groups.values():
+            for number, (_, shown, start) in enumerate(first if len(first) > 1 else ()):
+                others = [" / ".join(key) for at, (key, *_) in enumerate(first[:4]) if at != number]
+                yield Anomaly(code, shown, f"with {', '.join(others[:3])}", start)
 
 
 def _rough(rule: Rule, value: dict[str, Any]) -> Hashable:
