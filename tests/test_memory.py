@@ -192,7 +192,15 @@ def test_rows_are_fetched_by_what_they_weigh() -> None:
             "INSERT INTO a VALUES (zeroblob(?))", [(size,) for size in (100,) * 600 + (10**6,) * 100]
         )
         found = [len(some) for some in sqlite.pieces(connection.execute("SELECT x FROM a"))]
-    assert (sum(found), max(found) <= Budget().records, found[-3:]) == (700, True, [32, 32, 28])
+    assert (sum(found), max(found) <= Budget().records, found[-3:]) == (700, True, [2, 2, 1])
+
+
+def test_of_rows_that_are_heavy_from_the_first_on_no_more_are_fetched_than_may_be_held() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE a (x)")
+        connection.executemany("INSERT INTO a VALUES (zeroblob(?))", [(Budget().piece // 2,)] * 40)
+        found = [len(some) for some in sqlite.pieces(connection.execute("SELECT x FROM a"))]
+    assert (sum(found), max(found)) == (40, 2)
 
 
 # ── and who goes first ──

@@ -18,7 +18,8 @@ from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 BUSY_SECONDS: Final = 30
 LOG: Final = 8 * 10**6  # bytes of a log that stay on the disk between two transactions, at most
 _FULL, _EXTRA = 2, 3  # how SQLite numbers them
-_FETCHED: Final = 32  # rows at once
+_FETCHED: Final = 32  # rows at once, as long as they are light
+_JUDGED: Final = 8  # one row in so many is weighed
 _ASIDE: Final = ("-wal", "-shm", "-journal")
 _WAL_HEADER: Final = 32  # a writer died before its first frame: `readonly_shm` then waits for ever (SQLITE_PROTOCOL)
 # File systems that several machines share; a -wal is unsafe there (names as in /proc/mounts).
@@ -230,15 +231,24 @@ def quoted(name: str) -> str:
 
 def pieces(rows: sqlite3.Cursor) -> Iterator[list[Any]]:
     """Fetch the rows of a question some at a time: as many as may be held at once, judged by one in eight."""
-    allowed, some, heavy = budget.granted(), list[Any](), 0
-    while fetched := rows.fetchmany(_FETCHED):
+    allowed, some, heavy, wanted = budget.granted(), list[Any](), 0, 1
+    while fetched := rows.fetchmany(wanted):
         some += fetched
-        heavy += 8 * sum(len(value) for row in fetched[::8] for value in row if isinstance(value, str | bytes))
-        if heavy >= allowed.piece or len(some) + _FETCHED > allowed.records:
+        weight = _weight(fetched)
+        heavy += weight
+        wanted = min(2 * wanted, _FETCHED) if 4 * weight < allowed.piece else 1
+        if heavy >= allowed.piece or len(some) + wanted > allowed.records:
             yield some
             some, heavy = [], 0
     if some:
         yield some
+
+
+def _weight(rows: list[Any]) -> int:
+    judged = rows[::_JUDGED]
+    return (
+        len(rows) * sum(len(value) for row in judged for value in row if isinstance(value, str | bytes)) // len(judged)
+    )
 
 
 def columns_of(connection: Connection, table: str) -> frozenset[str]:
