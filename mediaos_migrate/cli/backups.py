@@ -15,9 +15,9 @@ from ..errors import UsageError
 from ..moves import backing_up, scheduling
 from ..moves.scheduling import Clock, Every
 from ..show import backups as show
-from ..site import Site
-from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, App, Data, Db, Json, KeyFile, Yes, example, modest, option
+from .answers import Answer, confirm
+from .commands import At, at_site, modest
+from .options import Yes, example, option
 
 backup_app = typer.Typer(
     help="Copies of files and database that belong together.", no_args_is_help=True, rich_markup_mode=None
@@ -30,7 +30,9 @@ Weekly = Annotated[int, option("--keep-weekly", metavar="N", min=0, help="The sa
 Monthly = Annotated[int, option("--keep-monthly", metavar="N", min=0, help="The same for months.")]
 
 
+@at_site("backup create", keyed=True)
 def create(
+    at: At,
     *,
     reason: Annotated[str, option("--reason", metavar="WORD", help="Becomes part of its name. [default: manual]")] = (
         "manual"
@@ -38,68 +40,47 @@ def create(
     archive: Annotated[bool, option("--archive", help="Make one file of it, to be carried away.")] = False,
     encrypt: Annotated[bool, option("--encrypt", help="Seal it with the app's key.")] = False,
     if_changed: Annotated[bool, option("--if-changed", help="Only if the last one holds something else.")] = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Back up the files and the database, as they were at one moment.
 
     The app may go on; while it keeps writing, the backup is tried again.
     """
-
-    def act() -> Answer:
-        wish = Wish(reason, automatic=False, archive=archive, seal=encrypt, if_changed=if_changed)
-        made = backing_up.create(Site.open(data, db, app, key_file), wish)
-        return Answer(show.created(made), show.created_text(made))
-
-    return answer("backup create", json, act)
+    wish = Wish(reason, automatic=False, archive=archive, seal=encrypt, if_changed=if_changed)
+    made = backing_up.create(at.site, wish)
+    return Answer(show.created(made), show.created_text(made))
 
 
-def list_(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("backup list")
+def list_(at: At) -> Answer:
     """Name all backups, the oldest first."""
-
-    def act() -> Answer:
-        found = backing_up.listed(Site.open(data, db, app))
-        return Answer(show.listed(found), show.listed_text(found))
-
-    return answer("backup list", json, act)
+    found = backing_up.listed(at.site)
+    return Answer(show.listed(found), show.listed_text(found))
 
 
-def show_(name: Name, *, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("backup show")
+def show_(at: At, name: Name) -> Answer:
     """Tell what a backup holds, and of what stages."""
-
-    def act() -> Answer:
-        found = backing_up.show(Site.open(data, db, app), name)
-        return Answer({"backup": show.described(found)}, show.shown_text(found))
-
-    return answer("backup show", json, act)
+    found = backing_up.show(at.site, name)
+    return Answer({"backup": show.described(found)}, show.shown_text(found))
 
 
+@at_site("backup verify", keyed=True)
 def verify(
+    at: At,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these. [default: all]")] = None,
-    *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Read backups back, every byte, and open their databases.
 
     Exit code 3: one is damaged. 5: one is sealed, and there is no key.
     """
-
-    def act() -> Answer:
-        with narrator(json) as progress:
-            found = backing_up.verify(Site.open(data, db, app, key_file), names or [], progress)
-        return Answer(show.verified(found), show.verified_text(found), backing_up.exit_code(found))
-
-    return answer("backup verify", json, act)
+    with at.progress() as progress:
+        found = backing_up.verify(at.site, names or [], progress)
+    return Answer(show.verified(found), show.verified_text(found), backing_up.exit_code(found))
 
 
+@at_site("backup restore", keyed=True)
 def restore(
+    at: At,
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="A backup's name, or its path.")] = "",
     *,
     document: Annotated[
@@ -111,12 +92,7 @@ def restore(
     resume: Annotated[bool, option("--resume", help="Complete a restore that was interrupted.")] = False,
     dry_run: Annotated[bool, option("--dry-run", help="Do it on a copy.")] = False,
     yes: Yes = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Bring files and database back to what they were, after a proof in scratch and a backup of what is there now.
 
     The app had better be stopped. An interrupted restore is completed by the next one.
@@ -127,24 +103,23 @@ def restore(
         if not yes:
             confirm("\n".join([*show.planned_text(plan), "Go on?"]))
 
-    def act() -> Answer:
-        if bool(name) == resume:
-            raise UsageError("A restore needs the name of a backup.", "See `mediaos-migrate backup list`.")
-        site = Site.open(data, db, app, key_file)
-        wanted = restoring.Wanted(name, tuple(document), as_it_is)
-        with narrator(json) as progress:
-            if resume:
-                done = restoring.resume(site, progress)
-            elif dry_run:
-                done = restoring.rehearse(site, wanted, progress)
-            else:
-                done = restoring.restore(site, wanted, ask, progress)
-        return Answer(show.restored(done, dry_run=dry_run), show.restored_text(done, dry_run=dry_run))
-
-    return answer("backup restore", json, act)
+    if bool(name) == resume:
+        raise UsageError("A restore needs the name of a backup.", "See `mediaos-migrate backup list`.")
+    site = at.site
+    wanted = restoring.Wanted(name, tuple(document), as_it_is)
+    with at.progress() as progress:
+        if resume:
+            done = restoring.resume(site, progress)
+        elif dry_run:
+            done = restoring.rehearse(site, wanted, progress)
+        else:
+            done = restoring.restore(site, wanted, ask, progress)
+    return Answer(show.restored(done, dry_run=dry_run), show.restored_text(done, dry_run=dry_run))
 
 
+@at_site("backup prune")
 def prune(
+    at: At,
     *,
     keep_last: Last = 0,
     keep_daily: Daily = 0,
@@ -157,35 +132,29 @@ def prune(
         str | None, option("--max-size", metavar="SIZE", help="Keep all together below a size, as 500M or 2G.")
     ] = None,
     dry_run: Annotated[bool, option("--dry-run", help="Tell what would go, and touch nothing.")] = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Remove old backups: what no --keep asks for, and what is too old or too much.
 
     The last good one stays whatever is said, and so does what a stage, the database or a restore still needs.
     """
-
-    def act() -> Answer:
-        keep = Keep(
-            keep_last,
-            keep_daily,
-            keep_weekly,
-            keep_monthly,
-            max_age,
-            None if max_size is None else budget.size(max_size),
-        )
-        if keep == Keep():
-            raise UsageError("Nothing says what to keep.", "Pass --keep-last, --max-age, --max-size or another rule.")
-        site = Site.open(data, db, app)
-        plan = backing_up.would_prune(site, keep) if dry_run else backing_up.prune(site, keep)
-        return Answer(show.pruned(plan, dry_run=dry_run), show.pruned_text(plan, dry_run=dry_run))
-
-    return answer("backup prune", json, act)
+    keep = Keep(
+        keep_last,
+        keep_daily,
+        keep_weekly,
+        keep_monthly,
+        max_age,
+        None if max_size is None else budget.size(max_size),
+    )
+    if keep == Keep():
+        raise UsageError("Nothing says what to keep.", "Pass --keep-last, --max-age, --max-size or another rule.")
+    site = at.site
+    plan = backing_up.would_prune(site, keep) if dry_run else backing_up.prune(site, keep)
+    return Answer(show.pruned(plan, dry_run=dry_run), show.pruned_text(plan, dry_run=dry_run))
 
 
+@at_site("backup schedule", keyed=True)
 def schedule(
+    at: At,
     *,
     clock: Annotated[Clock, option("--clock", metavar="NAME", help="systemd or cron. [default: systemd]")] = (
         Clock.SYSTEMD
@@ -200,25 +169,16 @@ def schedule(
         Path | None,
         option("--into", metavar="DIR", help="Where to write them. [default: systemd's folder of this user]"),
     ] = None,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Print, or install, a systemd timer or a line for cron that backs up whatever has changed, and prunes.
 
     With --key-file the backups are sealed; the key itself stands nowhere.
     """
-
-    def act() -> Answer:
-        keep = Keep(keep_last, keep_daily, keep_weekly, keep_monthly)
-        made = scheduling.schedule(Site.open(data, db, app, key_file), clock, every, keep, key_file)
-        if install:
-            made = scheduling.install(made, into)
-        return Answer(show.scheduled(made), show.scheduled_text(made))
-
-    return answer("backup schedule", json, act)
+    keep = Keep(keep_last, keep_daily, keep_weekly, keep_monthly)
+    made = scheduling.schedule(at.site, clock, every, keep, at.key_file)
+    if install:
+        made = scheduling.install(made, into)
+    return Answer(show.scheduled(made), show.scheduled_text(made))
 
 
 add = backup_app.command

@@ -1,5 +1,4 @@
 """The commands that only look: status, health, doctor, show."""
-# ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
 
@@ -8,43 +7,36 @@ from typing import Annotated
 import typer
 
 from ..show import looked, payload
-from ..site import Site
-from .answers import Answer, Said, answer, narrator
+from .answers import Answer
+from .commands import At, at_site, modest
 from .options import (
-    APP,
-    DATA,
     AcceptData,
-    App,
-    Data,
-    Db,
-    Json,
-    KeyFile,
     PolicyOption,
     Skip,
     allowed,
     example,
-    modest,
     option,
 )
 
 
-def status(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("status")
+def status(at: At) -> Answer:
     """Tell where every document stands, and the one next step.
 
     Reads the database only, no document: `validate` tells whether they are still equal.
     """
     from ..moves import status as moves
 
-    def act() -> Answer:
-        result = moves.status(Site.open(data, db, app))
-        return Answer(payload.status(result), looked.status(result))
-
-    return answer("status", json, act)
+    result = moves.status(at.site)
+    return Answer(payload.status(result), looked.status(result))
 
 
+@at_site("health")
 def health(
-    *, policy: PolicyOption = "home", data: Data = DATA, db: Db = None, app: App = APP, json: Json = False
-) -> Said:
+    at: At,
+    *,
+    policy: PolicyOption = "home",
+) -> Answer:
     """Tell how the database does: whole or not, its sizes, what the files lack, slow queries; touch nothing.
 
     Exit code 3: something is wrong, which the lines that begin with `problem` say. Reads the whole database.
@@ -53,68 +45,52 @@ def health(
     from ..moves.policy import policy as chosen
     from ..show import health as show
 
-    def act() -> Answer:
-        result = moves.health(Site.open(data, db, app), chosen(policy))
-        return Answer(show.payload(result), show.told(result), result.exit_code)
-
-    return answer("health", json, act)
+    result = moves.health(at.site, chosen(policy))
+    return Answer(show.payload(result), show.told(result), result.exit_code)
 
 
+@at_site("doctor", keyed=True)
 def doctor(
+    at: At,
     *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
     skip: Skip = [],  # noqa: B006  typer copies it
     accept_data: AcceptData = False,
     slow: Annotated[
         bool, option("--slow", help="Also name the queries that took long, with their plans, and the index they lack.")
     ] = False,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Look for whatever could stand in the way of a migration, or surprise afterwards, and touch nothing.
 
     Exit code 4: a migration would be refused, for the reasons that begin with `error`.
     """
     from ..moves import doctor as moves
 
-    def act() -> Answer:
-        options, site = allowed(skip, [], salvage=False, accept_data=accept_data), Site.open(data, db, app, key_file)
-        with narrator(json) as progress:
-            result = moves.diagnose(site, options, progress)
-        if slow:
-            from ..moves import slowness
+    options, site = allowed(skip, [], salvage=False, accept_data=accept_data), at.site
+    with at.progress() as progress:
+        result = moves.diagnose(site, options, progress)
+    if slow:
+        from ..moves import slowness
 
-            result.findings += slowness.findings(site)
-        return Answer(payload.diagnosis(result), looked.diagnosis(result), result.exit_code)
-
-    return answer("doctor", json, act)
+        result.findings += slowness.findings(site)
+    return Answer(payload.diagnosis(result), looked.diagnosis(result), result.exit_code)
 
 
+@at_site("show", keyed=True)
 def show(
+    at: At,
     document: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document, as `library`.")],
     key: Annotated[
         list[str], typer.Argument(metavar="KEY...", help="The record's key; one word for each of its parts.")
     ],
-    *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Show one record as the file and as the table have it, secrets as dots.
 
     Exit code 3: they differ.
     """
     from ..moves import showing as moves
 
-    def act() -> Answer:
-        result = moves.show_record(Site.open(data, db, app, key_file), document, tuple(key))
-        return Answer(payload.shown(result), looked.shown(result), result.exit_code)
-
-    return answer("show", json, act)
+    result = moves.show_record(at.site, document, tuple(key))
+    return Answer(payload.shown(result), looked.shown(result), result.exit_code)
 
 
 def add_to(app: typer.Typer) -> None:

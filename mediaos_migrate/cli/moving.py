@@ -14,6 +14,7 @@ from ..show import payload, text
 from ..site import Site
 from . import pages
 from .answers import Answer, Said, answer, narrator
+from .commands import At, at_site, modest
 from .options import (
     APP,
     DATA,
@@ -30,7 +31,6 @@ from .options import (
     Work,
     allowed,
     example,
-    modest,
     option,
 )
 
@@ -123,27 +123,21 @@ def _migrate(site: Site, options: Options, as_json: bool) -> Answer:  # noqa: FB
     return Answer(payload.migrated(result), text.migrated(result), result.exit_code)
 
 
+@at_site("export", keyed=True)
 def export(
+    at: At,
     *,
     to: Annotated[Path, option("--to", metavar="DIR", help="The folder to write the files into; it is made.")],
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Write the files from the database into another folder.
 
     As long as no record changed, each file is byte for byte the one that was imported.
     """
     from ..moves import exporting
 
-    def act() -> Answer:
-        with narrator(json) as progress:
-            result = exporting.export(Site.open(data, db, app, key_file), to, progress)
-        return Answer(payload.exported(result), text.exported(result, to))
-
-    return answer("export", json, act)
+    with at.progress() as progress:
+        result = exporting.export(at.site, to, progress)
+    return Answer(payload.exported(result), text.exported(result, to))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from functools import wraps
-from inspect import Parameter, get_annotations, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ..budget import Budget, granting
+from ..budget import Budget
 from ..errors import UsageError
 from ..secrets import open_to_others
 
 if TYPE_CHECKING:
     from ..moves.surveyed import Options
-    from .answers import Said
 
 warnings: Final[list[str]] = []  # what is said beside an answer, on standard error
 DATA: Final = Path("config")
 APP: Final = "mediaos"
-_LAST: Final = 19  # of all niceness the greatest
 
 
 def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  typer's own word
@@ -125,25 +119,7 @@ MaxMemory = Annotated[
     ),
 ]
 Nice = Annotated[bool, option("--nice", help="Let other programs go first, at the processor and at the disk.")]
-_MODEST: Final = [("max_memory", MaxMemory, None), ("nice", Nice, False)]
 Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
-
-
-def modest(act: Callable[..., Said]) -> Callable[..., Said]:
-    """Add to a command that carries data how much of the machine it may take: --max-memory and --nice."""
-
-    @wraps(act)
-    def command(*words: Any, max_memory: Budget | None, nice: bool, **given: Any) -> Said:
-        if nice:
-            os.nice(_LAST)  # Linux takes from it whose turn it is at the disk, too
-        with granting(max_memory or Budget()):
-            return act(*words, **given)
-
-    own = signature(act, eval_str=True)
-    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=first, annotation=kind) for name, kind, first in _MODEST]
-    command.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
-    command.__annotations__ = get_annotations(act, eval_str=True) | {name: kind for name, kind, _ in _MODEST}
-    return command
 
 
 def allowed(skip: list[str], accept_source: list[str], *, salvage: bool, accept_data: bool) -> Options:

@@ -13,37 +13,32 @@ from ..migrations import Ladder, folder
 from ..migrations.lint import lint
 from ..moves import schema as moves
 from ..show import schema as show
-from ..site import ENGINE, Site
+from ..site import ENGINE
 from .answers import Answer, Said, answer
-from .options import APP, DATA, App, Data, Db, Json, example, option
+from .commands import At, at_site
+from .options import APP, App, Json, example, option
 from .schema import Contract, schema_app
 
 
 @schema_app.command(
     "verify", short_help="Prove that the schema is what its history says.", epilog=example("schema verify")
 )
-def schema_verify(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("schema verify")
+def schema_verify(at: At) -> Answer:
     """Prove that the schema is what its history says: replays it, compares object by object, runs the verify files.
 
     Exits with 3 when something drifted, and prints a script that would mend it.
     """
-
-    def act() -> Answer:
-        result = moves.verify(Site.open(data, db, app))
-        return Answer(show.verified(result), show.verified_text(result), result.exit_code)
-
-    return answer("schema verify", json, act)
+    result = moves.verify(at.site)
+    return Answer(show.verified(result), show.verified_text(result), result.exit_code)
 
 
 @schema_app.command("dump", short_help="Print the schema as sorted SQL.", epilog=example("schema dump > schema.sql"))
-def schema_dump(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("schema dump")
+def schema_dump(at: At) -> Answer:
     """Print the schema as sorted SQL, to be kept in git and reviewed; without a database, what the pack would make."""
-
-    def act() -> Answer:
-        statements = moves.dump(Site.open(data, db, app))
-        return Answer(show.dumped(statements), (line for sql in statements for line in sql.splitlines()))
-
-    return answer("schema dump", json, act)
+    statements = moves.dump(at.site)
+    return Answer(show.dumped(statements), (line for sql in statements for line in sql.splitlines()))
 
 
 @schema_app.command(

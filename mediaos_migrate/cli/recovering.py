@@ -1,5 +1,4 @@
 """The command for a database that is lost, damaged or old: recover."""
-# ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
 
@@ -11,23 +10,20 @@ from ..moves import recovering
 from ..moves.bases import Source
 from ..moves.recovering import Recovery
 from ..show import recovered as show
-from ..site import Site
-from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, App, Data, Db, Json, KeyFile, Yes, example, option
+from .answers import Answer, confirm
+from .commands import At, at_site
+from .options import Yes, example, option
 
 
+@at_site("recover", keyed=True)
 def recover(
+    at: At,
     *,
     source: Annotated[
         Source | None, option("--from", metavar="WAY", help="Make it anew from: files, backup or salvage.")
     ] = None,
     yes: Yes = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Make a database anew that is lost, damaged, or older than the files.
 
     Without --from it tells what is left and what each way would lose, and changes nothing (exit code 7). What is
@@ -39,12 +35,9 @@ def recover(
             confirm("\n".join([*show.weighed(found), f"Make the database anew from {source}?"]))
         return source
 
-    def act() -> Answer:
-        with narrator(json) as progress:
-            result = recovering.recover(Site.open(data, db, app, key_file), choose, progress)
-        return Answer(show.payload(result), show.recovered(result), result.exit_code)
-
-    return answer("recover", json, act)
+    with at.progress() as progress:
+        result = recovering.recover(at.site, choose, progress)
+    return Answer(show.payload(result), show.recovered(result), result.exit_code)
 
 
 def add_to(app: typer.Typer) -> None:

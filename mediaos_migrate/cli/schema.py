@@ -12,9 +12,9 @@ from ..errors import Refused
 from ..migrations import Applied, Loss
 from ..moves import schema as moves
 from ..show import schema as show
-from ..site import Site
-from .answers import Answer, Said, answer, confirm
-from .options import APP, DATA, App, Data, Db, Json, Yes, example, option
+from .answers import Answer, confirm
+from .commands import At, at_site
+from .options import Yes, example, option
 
 PENDING = 6
 
@@ -37,55 +37,43 @@ DryRun = Annotated[bool, option("--dry-run", help="Print the SQL, and run it for
     short_help="List the migrations: which are applied, which are pending.",
     epilog=example("schema status --check"),
 )
+@at_site("schema status")
 def schema_status(
+    at: At,
     *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
     check: Annotated[bool, option("--check", help="Exit with 6 when migrations are pending.")] = False,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """List the migrations: applied, pending, changed since they were applied, or unknown to this release.
 
     Contract migrations are listed too; they are never counted by --check.
     """
-
-    def act() -> Answer:
-        found = moves.status(Site.open(data, db, app))
-        code = 3 if not found.healthy else PENDING if check and found.expand.pending else 0
-        return Answer(show.status(found), show.status_text(found), code)
-
-    return answer("schema status", json, act)
+    found = moves.status(at.site)
+    code = 3 if not found.healthy else PENDING if check and found.expand.pending else 0
+    return Answer(show.status(found), show.status_text(found), code)
 
 
 @schema_app.command(
     "up", short_help="Apply the pending migrations.", epilog=example("schema up", "schema up --dry-run")
 )
+@at_site("schema up")
 def schema_up(
+    at: At,
     *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
     to: To = None,
     contract: Contract = False,
     dry_run: DryRun = False,
     wait: Wait = 0,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Apply the pending migrations, each in a transaction of its own; `migrate` does it by itself.
 
     A database that holds rows is backed up first.
     """
-
-    def act() -> Answer:
-        site = Site.open(data, db, app)
-        if dry_run:
-            result = moves.rehearse_up(site, to, contract=contract)
-        else:
-            result = moves.up(site, to, contract=contract, wait=wait)
-        return Answer(show.moved(result), show.moved_text(result, "applied"))
-
-    return answer("schema up", json, act)
+    site = at.site
+    if dry_run:
+        result = moves.rehearse_up(site, to, contract=contract)
+    else:
+        result = moves.up(site, to, contract=contract, wait=wait)
+    return Answer(show.moved(result), show.moved_text(result, "applied"))
 
 
 @schema_app.command(
@@ -93,11 +81,10 @@ def schema_up(
     short_help="Take migrations back, the last one first.",
     epilog=example("schema down", "schema down --to 8 --accept-loss --yes"),
 )
+@at_site("schema down")
 def schema_down(
+    at: At,
     *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
     to: Annotated[int | None, option("--to", metavar="NUMBER", help="Take back everything above this one.")] = None,
     steps: Annotated[
         int | None, option("--steps", metavar="COUNT", min=1, help="Take back so many. [default: 1]")
@@ -107,8 +94,7 @@ def schema_down(
     dry_run: DryRun = False,
     wait: Wait = 0,
     yes: Yes = False,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Take migrations back, the last one first; it names the rows that go with them.
 
     The files stay as they are: `migrate` fills the tables again with all that came from them. What only the
@@ -126,12 +112,9 @@ def schema_down(
         if planned and not yes and not dry_run:
             confirm(f"Take back {', '.join(map(str, planned))}?")
 
-    def act() -> Answer:
-        site, way = Site.open(data, db, app), moves.Way(to, steps, contract)
-        result = moves.rehearse_down(site, way, ask) if dry_run else moves.down(site, way, ask, wait=wait)
-        return Answer(show.moved(result), show.moved_text(result, "took back"))
-
-    return answer("schema down", json, act)
+    site, way = at.site, moves.Way(to, steps, contract)
+    result = moves.rehearse_down(site, way, ask) if dry_run else moves.down(site, way, ask, wait=wait)
+    return Answer(show.moved(result), show.moved_text(result, "took back"))
 
 
 @schema_app.command(
@@ -139,19 +122,13 @@ def schema_down(
     short_help="Adopt a database that was made by somebody else.",
     epilog=example("schema baseline 8 --db other.db"),
 )
+@at_site("schema baseline")
 def schema_baseline(
+    at: At,
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="The migration whose schema the database has.")],
     *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
     wait: Wait = 0,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Adopt a database that was made by somebody else, after proving that its schema equals that of a migration."""
-
-    def act() -> Answer:
-        result = moves.baseline(Site.open(data, db, app), number, wait=wait)
-        return Answer(show.moved(result), show.moved_text(result, "adopted as applied:"))
-
-    return answer("schema baseline", json, act)
+    result = moves.baseline(at.site, number, wait=wait)
+    return Answer(show.moved(result), show.moved_text(result, "adopted as applied:"))

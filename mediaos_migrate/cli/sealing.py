@@ -1,5 +1,4 @@
 """The commands about keys and secrets: keys check, seal, rotate, and scrub."""
-# ruff: noqa: PLR0913  typer makes an option of each parameter
 
 from __future__ import annotations
 
@@ -11,9 +10,9 @@ import typer
 from ..errors import Refused, UsageError
 from ..secrets import STDIN, open_to_others, read_key
 from ..show import keyed
-from ..site import Site
-from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, App, Data, Db, Json, KeyFile, Yes, example, modest, option
+from .answers import Answer, confirm
+from .commands import At, at_site, modest
+from .options import Yes, example, option
 
 if TYPE_CHECKING:
     from ..moves.keychecking import Found
@@ -29,37 +28,24 @@ Documents = Annotated[
 ]
 
 
-def check(
-    documents: Documents = None,
-    *,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+@at_site("keys check", keyed=True)
+def check(at: At, documents: Documents = None) -> Answer:
     """Look at every secret, in file, table and quarantine: does it open, is it plain, who sealed it. Touches nothing.
 
     Ends with 3 if something does not open with the key, with 5 if there is no key and something needs one.
     """
     from ..moves import keychecking
 
-    def act() -> Answer:
-        result = keychecking.check(Site.open(data, db, app, key_file), documents or ())
-        return Answer(keyed.check(result), keyed.checked(result), result.exit_code)
-
-    return answer("keys check", json, act)
+    result = keychecking.check(at.site, documents or ())
+    return Answer(keyed.check(result), keyed.checked(result), result.exit_code)
 
 
+@at_site("keys seal", keyed=True)
 def seal(
+    at: At,
     *,
     yes: Yes = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Seal what stands in clear text: in the table always, in the file where the app itself opens sealed values.
 
     The plan comes first. Both homes are backed up before, and compared afterwards.
@@ -71,24 +57,18 @@ def seal(
             lines = "\n".join(keyed.planned(planned, "seal"))
             confirm(f"{lines}\nSeal them? (The app must not write meanwhile.)")
 
-    def act() -> Answer:
-        with narrator(json) as progress:
-            result = sealing.seal(Site.open(data, db, app, key_file), ask, progress)
-        return Answer(keyed.seal(result), keyed.sealed(result))
-
-    return answer("keys seal", json, act)
+    with at.progress() as progress:
+        result = sealing.seal(at.site, ask, progress)
+    return Answer(keyed.seal(result), keyed.sealed(result))
 
 
+@at_site("keys rotate", keyed=True)
 def rotate(
+    at: At,
     *,
     new_key_file: NewKeyFile,
     yes: Yes = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Seal every secret with a new key, so that the app opens them once it has that key.
 
     Stop the app before, and start it with the new key after. If it is interrupted, run it again with both keys.
@@ -96,26 +76,23 @@ def rotate(
     """
     from ..moves import rotating
 
-    def act() -> Answer:
-        site = Site.open(data, db, app, key_file)
-        new = _new_key(new_key_file, key_file)
+    site = at.site
+    new = _new_key(new_key_file, at.key_file)
 
-        def ask(plan: Rotated) -> None:
-            if plan.planned and not yes:
-                lines = "\n".join(keyed.planned(plan.planned, "seal anew"))
-                confirm(
-                    f"{lines}\nStop {site.pack.name} now; from the first file on it must run with the new key. Go on?"
-                )
+    def ask(plan: Rotated) -> None:
+        if plan.planned and not yes:
+            lines = "\n".join(keyed.planned(plan.planned, "seal anew"))
+            confirm(f"{lines}\nStop {site.pack.name} now; from the first file on it must run with the new key. Go on?")
 
-        with narrator(json) as progress:
-            result = rotating.rotate(site, new, ask, progress)
-        lines = keyed.rotated(result, site.pack.name, site.pack.key_variable)
-        return Answer(keyed.rotate(result), lines)
-
-    return answer("keys rotate", json, act)
+    with at.progress() as progress:
+        result = rotating.rotate(site, new, ask, progress)
+    lines = keyed.rotated(result, site.pack.name, site.pack.key_variable)
+    return Answer(keyed.rotate(result), lines)
 
 
+@at_site("scrub", keyed=True)
 def scrub(
+    at: At,
     *,
     seal: Annotated[
         bool, option("--seal", help="Seal what the app opens, in copies; wipe the database's rest.")
@@ -123,12 +100,7 @@ def scrub(
     shred: Annotated[bool, option("--shred", help="Write zeros over copies and remove them; wipe the rest.")] = False,
     backups: Annotated[bool, option("--backups", help="With --shred: whole backups of ours as well.")] = False,
     yes: Yes = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Find plain secrets outside the live files: in old copies, backups, free pages and the log of the database.
 
     Tells where, never what. Ends with 3 if something was found and left. With the key it also finds, byte by byte,
@@ -136,19 +108,16 @@ def scrub(
     """
     from ..moves import scrubbing
 
-    def act() -> Answer:
-        site = Site.open(data, db, app, key_file)
+    site = at.site
 
-        def ask(found: scrubbing.Scrubbed) -> None:
-            if not yes:
-                lines = "\n".join(keyed.traces(found, site.data))
-                confirm(f"{lines}\n{'Shred' if shred else 'Seal'} these, and wipe the database's free pages?")
+    def ask(found: scrubbing.Scrubbed) -> None:
+        if not yes:
+            lines = "\n".join(keyed.traces(found, site.data))
+            confirm(f"{lines}\n{'Shred' if shred else 'Seal'} these, and wipe the database's free pages?")
 
-        with narrator(json) as progress:
-            result = scrubbing.scrub(site, scrubbing.Wanted(seal, shred, backups), ask, progress)
-        return Answer(keyed.scrub(result, site.data), keyed.scrubbed(result, site.data), result.exit_code)
-
-    return answer("scrub", json, act)
+    with at.progress() as progress:
+        result = scrubbing.scrub(site, scrubbing.Wanted(seal, shred, backups), ask, progress)
+    return Answer(keyed.scrub(result, site.data), keyed.scrubbed(result, site.data), result.exit_code)
 
 
 def _new_key(file: Path, old: Path | None) -> str:

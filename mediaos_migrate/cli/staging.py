@@ -15,8 +15,9 @@ from ..report import DocumentReport
 from ..show import staged
 from ..site import Site
 from ..stages import Home, Stage
-from .answers import Answer, Said, answer, confirm, narrator
-from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, PolicyOption, Yes, example, modest, option
+from .answers import Answer, Said, confirm
+from .commands import At, at_site, modest
+from .options import AcceptSource, PolicyOption, Yes, example, option
 
 stage_app = typer.Typer(
     help="Move documents from file believed to table believed, and back.", no_args_is_help=True, rich_markup_mode=None
@@ -38,51 +39,44 @@ HostReads = Annotated[
 ]
 
 
-def show(documents: Documents = None, *, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("stage show")
+def show(at: At, documents: Documents = None) -> Answer:
     """Tell the stage of each document, since when, and what its file still lacks."""
     from ..moves import standing
 
-    def act() -> Answer:
-        result = standing.show(Site.open(data, db, app), documents or [])
-        return Answer(staged.stood(result), staged.standing(result))
-
-    return answer("stage show", json, act)
+    result = standing.show(at.site, documents or [])
+    return Answer(staged.stood(result), staged.standing(result))
 
 
+@at_site("stage why-not")
 def why_not(
+    at: At,
     documents: Documents = None,
     *,
     policy: PolicyOption = "home",
     host_reads_database: HostReads = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Tell what is missing for the next stage."""
     from ..moves import standing
     from ..moves.policy import policy as chosen
 
-    def act() -> Answer:
-        asked = standing.Asked(chosen(policy), host_reads_database)
-        result = standing.show(Site.open(data, db, app), documents or [], asked)
-        return Answer(staged.stood(result), staged.missing(result))
-
-    return answer("stage why-not", json, act)
+    asked = standing.Asked(chosen(policy), host_reads_database)
+    result = standing.show(at.site, documents or [], asked)
+    return Answer(staged.stood(result), staged.missing(result))
 
 
-def price(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("stage price")
+def price(at: At) -> Answer:
     """Tell exactly what going back to the files now would lose."""
     from ..moves import standing
 
-    def act() -> Answer:
-        result = standing.price(Site.open(data, db, app))
-        return Answer(staged.price(result), staged.priced(result))
-
-    return answer("stage price", json, act)
+    result = standing.price(at.site)
+    return Answer(staged.price(result), staged.priced(result))
 
 
+@at_site("stage advance", keyed=True)
 def advance(
+    at: At,
     documents: Documents = None,
     *,
     to: To = None,
@@ -96,12 +90,7 @@ def advance(
     ] = False,
     hold: Hold = None,
     why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the move.")] = "",
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Move documents one step forward, on evidence: both homes equal, and the way back proved.
 
     Exit code 4: something is missing; `stage why-not` tells what.
@@ -109,41 +98,34 @@ def advance(
     from ..moves import staging, standing
     from ..moves.policy import policy as chosen
 
-    def act() -> Answer:
-        place = Place.FENCED if fence else Place.RETIRED if retire_files else Place.KEPT
-        asked = standing.Asked(chosen(policy), host_reads_database, place, why, hold)
-        with narrator(json) as progress:
-            result = staging.advance(Site.open(data, db, app, key_file), documents or [], to, asked, progress)
-        return Answer(staged.steps(result), staged.stepped(result))
-
-    return answer("stage advance", json, act)
+    place = Place.FENCED if fence else Place.RETIRED if retire_files else Place.KEPT
+    asked = standing.Asked(chosen(policy), host_reads_database, place, why, hold)
+    with at.progress() as progress:
+        result = staging.advance(at.site, documents or [], to, asked, progress)
+    return Answer(staged.steps(result), staged.stepped(result))
 
 
+@at_site("stage retreat", keyed=True)
 def retreat(
+    at: At,
     documents: Documents = None,
     *,
     to: To = None,
     hold: Hold = None,
     why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the move.")] = "",
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Move documents one step back; what was believed in the table is in the files first, and proved."""
     from ..moves import staging, standing
 
-    def act() -> Answer:
-        asked = standing.Asked(why=why, hold=hold)
-        with narrator(json) as progress:
-            result = staging.retreat(Site.open(data, db, app, key_file), documents or [], to, asked, progress)
-        return Answer(staged.steps(result), staged.stepped(result))
-
-    return answer("stage retreat", json, act)
+    asked = standing.Asked(why=why, hold=hold)
+    with at.progress() as progress:
+        result = staging.retreat(at.site, documents or [], to, asked, progress)
+    return Answer(staged.steps(result), staged.stepped(result))
 
 
+@at_site("rollback", keyed=True)
 def rollback(
+    at: At,
     documents: Documents = None,
     *,
     discard_database: Annotated[
@@ -151,12 +133,7 @@ def rollback(
     ] = False,
     why: Annotated[str, option("--why", metavar="TEXT", help="Written down with the moves.")] = "",
     yes: Yes = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Go back to the files, whatever the stage, with everything that was written since.
 
     The price is named first: rows that only the database can hold. They are written to only-in-database.json in the
@@ -168,41 +145,33 @@ def rollback(
         if (found.stages or discard_database) and not yes:
             confirm("\n".join([*staged.due(found), "Go back to the files?"]))
 
-    def act() -> Answer:
-        wanted = rolling_back.Wanted(tuple(documents or ()), why, discard_database)
-        with narrator(json) as progress:
-            result = rolling_back.rollback(Site.open(data, db, app, key_file), wanted, ask, progress)
-        return Answer(staged.rollback(result), staged.rolled_back(result))
-
-    return answer("rollback", json, act)
+    wanted = rolling_back.Wanted(tuple(documents or ()), why, discard_database)
+    with at.progress() as progress:
+        result = rolling_back.rollback(at.site, wanted, ask, progress)
+    return Answer(staged.rollback(result), staged.rolled_back(result))
 
 
-def flush(*, data: Data = DATA, db: Db = None, app: App = APP, key_file: KeyFile = None, json: Json = False) -> Said:
+@at_site("mirror flush", keyed=True)
+def flush(at: At) -> Answer:
     """Write every file that is behind its table, and finish what a crash left open."""
     from ..moves import mirroring
 
-    def act() -> Answer:
-        site = Site.open(data, db, app, key_file)
-        _must_exist(site)
-        with narrator(json) as progress, site.locked(wait=10), site.writing() as connection:
-            result = mirroring.flush(site, connection, progress)
-        return Answer(staged.mirrored(result), staged.flushed(result))
-
-    return answer("mirror flush", json, act)
+    site = at.site
+    _must_exist(site)
+    with at.progress() as progress, site.locked(wait=10), site.writing() as connection:
+        result = mirroring.flush(site, connection, progress)
+    return Answer(staged.mirrored(result), staged.flushed(result))
 
 
+@at_site("repair", keyed=True)
 def repair(
+    at: At,
     documents: Documents = None,
     *,
     believe: Annotated[Home, option("--believe", metavar="HOME", help="The home that is right: file or table.")],
     accept_source: AcceptSource = [],  # noqa: B006
     yes: Yes = False,
-    data: Data = DATA,
-    db: Db = None,
-    app: App = APP,
-    key_file: KeyFile = None,
-    json: Json = False,
-) -> Said:
+) -> Answer:
     """Settle what differs: say which home is right, and the other is made to say the same.
 
     The plan comes first. Both homes are backed up before, and compared afterwards.
@@ -214,34 +183,29 @@ def repair(
             lines = "\n".join(staged.planned(planned, believe))
             confirm(f"{lines}\nMake the {'table' if believe is Home.FILE else 'file'} say what the {believe} says?")
 
-    def act() -> Answer:
-        site = Site.open(data, db, app, key_file)
-        _must_exist(site)
-        with narrator(json) as progress:
-            wanted = repairing.Wanted(believe, tuple(documents or ()), frozenset(accept_source))
-            result = repairing.repair(site, wanted, ask, progress)
-        return Answer(staged.repair(result), staged.repaired(result, believe), result.exit_code)
-
-    return answer("repair", json, act)
+    site = at.site
+    _must_exist(site)
+    with at.progress() as progress:
+        wanted = repairing.Wanted(believe, tuple(documents or ()), frozenset(accept_source))
+        result = repairing.repair(site, wanted, ask, progress)
+    return Answer(staged.repair(result), staged.repaired(result, believe), result.exit_code)
 
 
-def build(*, data: Data = DATA, db: Db = None, app: App = APP, json: Json = False) -> Said:
+@at_site("search build")
+def build(at: At) -> Answer:
     """Make the full-text tables, which are kept in step from then on. What is there stays."""
     from ..engines.sqlite import transaction
     from ..stores import search
 
-    def act() -> Answer:
-        site = Site.open(data, db, app)
-        _must_exist(site)
-        parts = [part for document in site.pack.documents.values() for part in document.parts if part.search]
-        with site.locked(wait=10), site.writing() as connection, transaction(connection):
-            made = [part.table for part in parts if not search.is_built(connection, part)]
-            for part in parts:
-                search.build(connection, part)
-        lines = [f"Full text of {table}: built." for table in made] or ["Nothing to do: the full text is there."]
-        return Answer({"built": made}, lines)
-
-    return answer("search build", json, act)
+    site = at.site
+    _must_exist(site)
+    parts = [part for document in site.pack.documents.values() for part in document.parts if part.search]
+    with site.locked(wait=10), site.writing() as connection, transaction(connection):
+        made = [part.table for part in parts if not search.is_built(connection, part)]
+        for part in parts:
+            search.build(connection, part)
+    lines = [f"Full text of {table}: built." for table in made] or ["Nothing to do: the full text is there."]
+    return Answer({"built": made}, lines)
 
 
 def _must_exist(site: Site) -> None:

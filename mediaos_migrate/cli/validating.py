@@ -12,7 +12,8 @@ from ..errors import UsageError
 from ..show import payload, text
 from ..site import Site
 from .answers import Answer, Said, answer, narrator
-from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, example, modest, option
+from .commands import modest
+from .options import APP, DATA, AcceptSource, App, Data, Db, Json, KeyFile, example, option
 
 
 class Form(StrEnum):
