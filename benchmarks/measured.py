@@ -34,7 +34,10 @@ class Measured:
         return min(seen), max(seen)
 
     def write(self, path: Path) -> None:
-        """Keep it, for the page to be made from."""
+        """Keep it, for the page to be made from; what it lacks stays, if measured on this day and machine."""
+        earlier = Measured.read(path) if path.is_file() else Measured({})
+        for name in _PARTS if earlier.machine == self.machine else ():
+            setattr(self, name, getattr(self, name) or getattr(earlier, name))
         parts = {name: [results.to_json() for results in getattr(self, name)] for name in _PARTS}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"machine": self.machine, **parts}, indent=1) + "\n", encoding="utf-8")
