@@ -1,4 +1,4 @@
-"""What the toolkit itself remembers in the database: the site, its documents, the quarantine, the evidence."""
+"""What the toolkit itself remembers in the database: the site, its documents, their stages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import getpass
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -15,7 +15,6 @@ from . import __version__
 from .engines.sqlite import Connection, tables, transaction
 from .errors import CouldNotCheck, NeedsPerson, NotOurs
 from .stages import Stage
-from .values import loads, quoted
 
 FORMAT: Final = 3
 NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
@@ -134,22 +133,6 @@ class Archived:
     digest: str | None
     backup: str | None
     place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A record that could not be a row: where it stood, why, and its raw text."""
-
-    id: int
-    document: str
-    part: str
-    pointer: str
-    name: str | None
-    position: int | None
-    offset: int
-    reason: str
-    raw: str | bytes = ""
-    raw_state: str = "plain"
 
 
 class Ledger:
@@ -282,70 +265,6 @@ class Ledger:
         """Remember whether the last migration left a document out that was imported before."""
         self._db.execute("UPDATE _mm_documents SET skipped = ? WHERE document = ?", (skipped, name))
 
-    def clear_quarantine(self, document: str) -> None:
-        """Forget a document's quarantined records, because they are about to be read again."""
-        self._db.execute("DELETE FROM _mm_quarantine WHERE document = ?", (document,))
-
-    def quarantine(self, item: Quarantined) -> None:
-        """Keep a record that cannot be a row."""
-        self._db.execute(
-            "INSERT INTO _mm_quarantine (document, part, pointer, name, position, offset, reason, raw, raw_state, at) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW})",
-            (
-                item.document,
-                item.part,
-                item.pointer,
-                None if item.name is None else quoted(item.name),
-                item.position,
-                item.offset,
-                item.reason,
-                item.raw,
-                item.raw_state,
-            ),
-        )
-
-    def hold_anew(self, number: int, raw: str, raw_state: str) -> None:
-        """Keep a quarantined record's text in another form."""
-        self._db.execute("UPDATE _mm_quarantine SET raw = ?, raw_state = ? WHERE id = ?", (raw, raw_state, number))
-
-    def release(self, number: int) -> None:
-        """Let a record out of quarantine: it has become a row."""
-        self._db.execute("DELETE FROM _mm_quarantine WHERE id = ?", (number,))
-
-    def relocate(self, number: int, pointer: str, offset: int) -> None:
-        """Note where a quarantined record stands in a file that was written anew."""
-        self._db.execute("UPDATE _mm_quarantine SET pointer = ?, offset = ? WHERE id = ?", (pointer, offset, number))
-
-    def quarantined(self, document: str | None = None, part: str | None = None) -> Iterator[Quarantined]:
-        """Walk through the quarantine in the order of the files."""
-        rows = self._db.execute(
-            "SELECT id, document, part, pointer, name, position, offset, reason, raw, raw_state FROM _mm_quarantine "
-            "WHERE (?1 IS NULL OR document = ?1) AND (?2 IS NULL OR part = ?2) "
-            "ORDER BY document, part, position IS NULL, position, id",
-            (document, part),
-        )
-        for row in rows:
-            place = row["position"] if isinstance(row["position"], int) else None
-            yield Quarantined(**{**dict(row), "name": _name(row["name"]), "position": place})
-
-    def held_counts(self) -> dict[str, int]:
-        """Count the quarantined records of each document that has any."""
-        rows = self._db.execute("SELECT document, count(*) FROM _mm_quarantine GROUP BY document")
-        return {document: int(count) for document, count in rows}
-
-    def held_at(self, document: str, pointer: str) -> int | None:
-        """Return the position of the quarantined record that stood at a place in its file."""
-        return self._held(document, "pointer = ?", pointer)
-
-    def held_as(self, document: str, name: str) -> int | None:
-        """Return the position of the quarantined record that had a name in its map."""
-        return self._held(document, "name = ?", quoted(name))
-
-    def _held(self, document: str, where: str, what: str) -> int | None:
-        sql = f"SELECT coalesce(position, 0) FROM _mm_quarantine WHERE document = ? AND {where} ORDER BY id DESC"
-        row = self._db.execute(sql, (document, what)).fetchone()
-        return None if row is None else int(row[0])
-
     def stage(self, document: str) -> Stage:
         """Return the stage of a document, as it is in this transaction."""
         row = self._db.execute("SELECT stage FROM _mm_stages WHERE document = ?", (document,)).fetchone()
@@ -430,12 +349,3 @@ class Ledger:
     def stages(self) -> dict[str, Stage]:
         """Return the stage of each document that has left the first one."""
         return {row["document"]: Stage(row["stage"]) for row in self._db.execute("SELECT * FROM _mm_stages")}
-
-
-def _name(text: str | None) -> str | None:
-    """Read a quarantined record's name in its map; what a foreign hand spoiled is taken as it stands."""
-    try:
-        found = None if text is None else loads(text)
-    except ValueError:
-        found = text
-    return None if found is None else str(found)

@@ -28,7 +28,7 @@ LAYERS: Final = [
     "documents engines locks secrets",
     "migrations",
     "anomalies stores ledger journal slow",
-    "evidence marker keyring",
+    "evidence marker keyring quarantine",
     "site",
     "room",
     "backups",

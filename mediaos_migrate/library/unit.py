@@ -16,6 +16,7 @@ from ..ledger import MISSING, PRESENT, Entry, Ledger
 from ..moves import mirroring, placing, splicing
 from ..moves.exporting import Export
 from ..pack import Document
+from ..quarantine import Quarantine
 from ..stages import Stage
 from ..stores.file import RECORDS
 from ..stores.table import TableStore
@@ -144,7 +145,7 @@ class Commit:
                     document = rewrite.document
                     stores = self._site.stores(connection, document)
                     apply(stores, plans(stores, self._changes[document.name]))
-                    held = list(Ledger(connection).quarantined(document.name))
+                    held = list(Quarantine(connection).items(document.name))
                     placing.relocate(connection, placing.moved(self._site, document, held))
                     mirroring.note_file(self._site, connection, document, rewrite.after)
                     Journal(connection).close(document.name)

@@ -16,6 +16,7 @@ from ..moves import mirroring, placing, plausible
 from ..moves.importing import import_document
 from ..moves.surveyed import Survey
 from ..pack import Document
+from ..quarantine import Quarantine
 from ..secrets import Vault
 from ..stages import Stage
 from ..stores.table import TableStore
@@ -61,7 +62,7 @@ class FileView:
 
     def kept(self, connection: sqlite3.Connection, digest: str) -> None:
         """Hear that the file was written from these tables, as they are in the open transaction; end that."""
-        held = list(Ledger(connection).quarantined(self._document.name))
+        held = list(Quarantine(connection).items(self._document.name))
         placing.relocate(connection, placing.moved(self._site, self._document, held))
         mirroring.note_file(self._site, connection, self._document, digest)
         connection.execute("COMMIT")

@@ -14,8 +14,9 @@ from ..compare import Home, Lens, compare
 from ..documents.writer import LAST
 from ..engines.sqlite import Connection
 from ..files import CHUNK
-from ..ledger import MISSING, SKIPPED, Entry, Ledger, Quarantined
+from ..ledger import MISSING, SKIPPED, Entry, Ledger
 from ..pack import Document
+from ..quarantine import Quarantine, Quarantined
 from ..record import Record
 from ..report import CAP, EVERY, SILENT, Anomaly, Comparison, Difference, Discrepancy, DocumentReport, Key, Progress
 from ..secrets import PLAIN, Vault, held
@@ -64,7 +65,7 @@ def compare_document(
         comparisons=tuple(found),
         anomalies=tuple(seen.anomalies),
         anomaly_count=seen.anomaly_count,
-        quarantined=ledger.held_counts().get(document.name, 0),
+        quarantined=Quarantine(connection).counts().get(document.name, 0),
     )
     return _with_lines(site, seen, report)
 
@@ -93,7 +94,7 @@ def _compare_part(
         return (record for of, record in file.all() if of == name)
 
     def of_table() -> Iterator[Record]:
-        held = _held(Ledger(store.connection).quarantined(document.name, name), site.vault, document.shape)
+        held = _held(Quarantine(store.connection).items(document.name, name), site.vault, document.shape)
         mine = [] if keys is None else sorted(key for key in keys if len(key) == len(part.key))
         rows = store.all() if keys is None else iter(store.get(mine).values())
         if (first := next(held, None)) is not None:

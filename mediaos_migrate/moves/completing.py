@@ -13,6 +13,7 @@ from ..errors import NotSettled
 from ..journal import Journal
 from ..ledger import Archived, Ledger, Place
 from ..pack import Document
+from ..quarantine import Quarantine
 from ..report import Comparison, Difference, Discrepancy, DocumentReport
 from ..site import Site, tables_of
 from ..stages import Stage
@@ -88,7 +89,7 @@ def look(site: Site, connection: Connection, document: Document) -> Look:
         Stage.COMPLETE,
         tables,
         comparisons=(*compared, *_left(site, connection, document)),
-        quarantined=Ledger(connection).held_counts().get(document.name, 0),
+        quarantined=Quarantine(connection).counts().get(document.name, 0),
         note="the table alone is believed; compared with the file that it would give",
     )
     counts = changes.counts(connection, document.name, tables_of(document))

@@ -15,9 +15,10 @@ from ..documents.style import Style
 from ..documents.writer import LAST, Content, Identity, Patch, Want, write
 from ..engines.sqlite import Connection
 from ..errors import NeedsKey, NeedsPerson, Refused
-from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger, Quarantined
+from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger
 from ..mapping import Mapper, NoKey
 from ..pack import Document
+from ..quarantine import Quarantine, Quarantined
 from ..record import Record
 from ..report import EVERY, SILENT, Progress
 from ..secrets import PLAIN, held
@@ -71,14 +72,14 @@ class Export:
 
     def __init__(self, site: Site, connection: Connection, document: Document, progress: Progress = SILENT) -> None:
         self._site, self.document, self._progress = site, document, progress
-        self._ledger = Ledger(connection)
-        self.entry = self._ledger.document(document.name) or Entry(document.name, document.file, SKIPPED)
+        self._kept = Quarantine(connection)
+        self.entry = Ledger(connection).document(document.name) or Entry(document.name, document.file, SKIPPED)
         self.stores = site.stores(connection, document) if self.entry.state in (PRESENT, DAMAGED) else {}
         self._envelope = _envelope(self.entry.envelope)
         self._pointers, self._names = Hashes(), Hashes()  # of what is in quarantine
         self._mapper = Mapper(document, document.records)
         self.holds_any = False
-        for item in self._ledger.quarantined(document.name):
+        for item in self._kept.items(document.name):
             self.holds_any = True
             self._pointers.add(item.pointer)
             self._names.add(item.name)
@@ -107,7 +108,7 @@ class Export:
             if not store.part.hidden:
                 continue
             fields = sorted({path for record in store.all() for path in locked_fields(record.value)})
-            raw = any(self._opened(item) is None for item in self._ledger.quarantined(self.document.name, name))
+            raw = any(self._opened(item) is None for item in self._kept.items(self.document.name, name))
             if fields or raw:
                 names = ", ".join([*fields, *(["its quarantine"] if raw else [])])
                 raise NeedsKey(
@@ -219,7 +220,7 @@ class Export:
 
     def _merged(self, part: str) -> Iterator[Record]:
         """Walk through rows and quarantined records of a part in the order of the file."""
-        held = (self._record(item) for item in self._ledger.quarantined(self.document.name, part))
+        held = (self._record(item) for item in self._kept.items(self.document.name, part))
         lists = self.document.shape is Shape.LISTS
         rows = gathered(self.stores[part]) if lists else self.stores[part].all()
         return merge(rows, held, key=lambda r: LAST if r.position is None else r.position)
@@ -247,10 +248,10 @@ class Export:
             return ("#", place)
 
     def _held(self, place: str) -> int | None:
-        return self._ledger.held_at(self.document.name, place) if place in self._pointers else None
+        return self._kept.position_at(self.document.name, place) if place in self._pointers else None
 
     def _held_as(self, name: str) -> int | None:
-        return self._ledger.held_as(self.document.name, name) if name in self._names else None
+        return self._kept.position_of(self.document.name, name) if name in self._names else None
 
     def place(self, identity: Identity) -> int | None:
         """Return where a record stands now, or None when it is gone."""

@@ -15,8 +15,9 @@ from ..documents.style import Style
 from ..engines.sqlite import Connection, indexed_afterwards, transaction
 from ..errors import FileChanged, MigrateError, Refused
 from ..evidence import Evidence
-from ..ledger import MISSING, Entry, Ledger, Quarantined
+from ..ledger import MISSING, Entry, Ledger
 from ..mapping import key_of_column
+from ..quarantine import Quarantine, Quarantined
 from ..record import Record
 from ..report import CAP, SILENT, Books, Key, Progress
 from ..secrets import PLAIN
@@ -109,7 +110,7 @@ class _Import:
         self._progress, self._connection = progress, connection
         self._ours, self._met, self._torn = ours, set[tuple[str, Key]](), list[Key]()
         self._site, self._survey, self._document = site, survey, survey.document
-        self._ledger = Ledger(connection)
+        self._ledger, self._held = Ledger(connection), Quarantine(connection)
         self._tables = site.stores(connection, survey.document)
         self._file = FileStore(
             site.file(survey.document), survey.document, site.vault, survey.twins, salvage=survey.salvage
@@ -131,7 +132,7 @@ class _Import:
         return fresh if self._survey.size > LARGE else []
 
     def _run(self) -> Books:
-        self._ledger.clear_quarantine(self._document.name)
+        self._held.clear(self._document.name)
         for name, store in self._tables.items():
             if not self._fresh[name]:
                 store.watch()
@@ -251,7 +252,7 @@ class _Import:
         if any(part.hidden for part in parts(self._document).values()):
             sealed, state = self._site.vault.seal_text(raw.decode("utf-8", "surrogateescape"), item.document)
             text = text if state == PLAIN else sealed
-        self._ledger.quarantine(replace(item, raw=text, raw_state=state))
+        self._held.keep(replace(item, raw=text, raw_state=state))
 
     def _remove_unseen(self, store: TableStore) -> None:
         for keys in store.unseen():

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from ..engines.sqlite import Connection
 from ..keyring import CURRENT, Keyring
-from ..ledger import DAMAGED, Ledger, Quarantined
+from ..ledger import DAMAGED, Ledger
 from ..pack import Document, Hidden
+from ..quarantine import Quarantine, Quarantined
 from ..report import CAP, Key
 from ..secrets import HASH, HERE, PLAIN, SEALED, Place, Vault, held, is_envelope, secrets_in
 from ..site import Site, parts
@@ -158,7 +159,7 @@ def _in_tables(site: Site, connection: Connection, document: Document) -> Iterat
 
 def in_quarantine(site: Site, connection: Connection, document: Document) -> Iterator[Found]:
     """Walk through the secrets in quarantine: the raw text as a whole where it is sealed, else those in it."""
-    for item in Ledger(connection).quarantined(document.name):
+    for item in Quarantine(connection).items(document.name):
         text = opened(site.vault, item)
         key = ("#", item.pointer)
         if item.raw_state != PLAIN or text is None:

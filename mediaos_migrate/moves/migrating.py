@@ -14,6 +14,7 @@ from ..engines.sqlite import Connection, looking, tables, transaction
 from ..errors import CouldNotCheck, Damaged, FileChanged, UsageError
 from ..keyring import Keyring, wrong
 from ..ledger import MISSING, SKIPPED, Entry, Ledger
+from ..quarantine import Quarantine
 from ..report import SILENT, Books, DocumentReport, Progress
 from ..secrets import LOOKS_SEALED, PLAIN
 from ..site import Site, parts, tables_of
@@ -251,7 +252,7 @@ def _import(site: Site, connection: Connection, surveys: list[Survey], result: M
             progress.step("import", seen.document.file)
             result.books[name] = import_document(site, connection, seen, progress)
         else:
-            held = ledger.held_counts().get(name, 0) if seen.state != Stage.COMPLETE else 0
+            held = Quarantine(connection).counts().get(name, 0) if seen.state != Stage.COMPLETE else 0
             read = seen.count + len(seen.rest)
             result.books[name] = Books(read, unchanged=read - held, quarantined=held)
     _link(site, connection, surveys)
@@ -268,7 +269,7 @@ def _holds_plain(site: Site, connection: Connection, seen: Survey) -> bool:
     """Tell whether the database holds a credential in clear text, or quarantined text that may."""
     if not any(part.hidden for part in parts(seen.document).values()):
         return False
-    held = Ledger(connection).quarantined(seen.document.name)
+    held = Quarantine(connection).items(seen.document.name)
     if any(item.raw_state == PLAIN and isinstance(item.raw, str) for item in held):
         return True
     return any(store.holds_plain() for store in site.stores(connection, seen.document).values())

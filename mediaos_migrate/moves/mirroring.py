@@ -13,8 +13,9 @@ from ..documents.style import Style
 from ..engines.sqlite import Connection, transaction
 from ..errors import Damaged, FileChanged, MigrateError, NeedsPerson, NotSettled, Suspect
 from ..journal import Intent, Journal
-from ..ledger import MISSING, PRESENT, Entry, Ledger, Quarantined
+from ..ledger import MISSING, PRESENT, Entry, Ledger
 from ..pack import Document
+from ..quarantine import Quarantine, Quarantined
 from ..report import SILENT, Progress
 from ..shapes import Shape
 from ..site import Site
@@ -109,7 +110,7 @@ def settle(
 
     `held` is the quarantine as it was written (default: as it is now).
     """
-    held = list(Ledger(connection).quarantined(document.name)) if held is None else held
+    held = list(Quarantine(connection).items(document.name)) if held is None else held
     moved = list(placing.moved(site, document, held))
     with transaction(connection):
         placing.relocate(connection, moved)
@@ -129,7 +130,7 @@ def note_file(site: Site, connection: Connection, document: Document, digest: st
     old = ledger.document(document.name)
     envelope = _envelope(site, document, old)
     count = sum(store.count() for store in site.stores(connection, document).values())
-    count += ledger.held_counts().get(document.name, 0)
+    count += Quarantine(connection).counts().get(document.name, 0)
     style = Style.of(path).to_json()
     ledger.put_document(
         Entry(document.name, document.file, PRESENT, path.stat().st_size, digest, count, style, envelope)
@@ -286,7 +287,7 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
     connection.execute("BEGIN")  # one moment of the table
     try:
         upto = journal.upto(document.name)
-        held = list(Ledger(connection).quarantined(document.name))
+        held = list(Quarantine(connection).items(document.name))
         export = Export(site, connection, document)
         if export.absent:
             return Mirrored(document.name, paid, before)

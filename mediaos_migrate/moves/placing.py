@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..digest import Hashes
 from ..engines.sqlite import Connection
-from ..ledger import Ledger, Quarantined
 from ..pack import Document
+from ..quarantine import Quarantine, Quarantined
 from ..site import Site
 from ..stores.file import FileStore
 
@@ -34,4 +34,4 @@ def moved(site: Site, document: Document, held: Sequence[Quarantined]) -> Iterat
 def relocate(connection: Connection, places: Iterable[Moved]) -> None:
     """Note where quarantined records stand now; inside the caller's transaction."""
     for item in places:
-        Ledger(connection).relocate(*item)
+        Quarantine(connection).relocate(*item)

@@ -10,6 +10,7 @@ from ..engines.sqlite import Connection, transaction
 from ..errors import NoData, Refused, SeveralFolders
 from ..keyring import CURRENT, Keyring
 from ..ledger import Ledger
+from ..quarantine import Quarantine
 from ..secrets import LOOKS_SEALED, PLAIN, SEALED, Place, held
 from ..site import Site
 from .surveyed import Survey
@@ -108,6 +109,6 @@ def sealed_here(site: Site, connection: Connection) -> Iterator[tuple[str, Place
     for document in site.pack.documents.values():
         for store in site.stores(connection, document).values() if document.name in known else ():
             yield from store.sealed_by_us()
-    for item in Ledger(connection).quarantined():
+    for item in Quarantine(connection).items():
         if item.raw_state != PLAIN and isinstance(item.raw, str):
             yield item.raw, held(item.document)

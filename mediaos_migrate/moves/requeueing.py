@@ -9,9 +9,10 @@ from .. import crash
 from ..engines.sqlite import Connection, transaction
 from ..errors import CouldNotCheck
 from ..journal import Debt, Journal
-from ..ledger import DAMAGED, Ledger, Quarantined
+from ..ledger import DAMAGED, Ledger
 from ..mapping import Mapper, NoKey
 from ..pack import Document
+from ..quarantine import Quarantine, Quarantined
 from ..record import Record
 from ..report import SILENT, Key, Progress
 from ..secrets import PLAIN, held
@@ -49,7 +50,7 @@ def requeue(site: Site, names: Sequence[str] = (), progress: Progress = SILENT) 
         if not Ledger.is_in(connection):
             raise CouldNotCheck(f"There is no database at {site.db}.", "Run `mediaos-migrate migrate` first.")
         for document in chosen(site, names):
-            if before := Ledger(connection).held_counts().get(document.name, 0):
+            if before := Quarantine(connection).counts().get(document.name, 0):
                 progress.step("requeue", document.file)
                 told.append(_requeue(site, connection, document, before))
                 crash.point("requeued")
@@ -76,7 +77,7 @@ def _requeue(site: Site, connection: Connection, document: Document, before: int
         seen = _survey(site, connection, document)
         if seen.error is None:
             keep(site, connection, look_once(site, connection, seen))
-    return Requeued(document.name, before, ledger.held_counts().get(document.name, 0))
+    return Requeued(document.name, before, Quarantine(connection).counts().get(document.name, 0))
 
 
 def _survey(site: Site, connection: Connection, document: Document) -> Survey:
@@ -97,12 +98,12 @@ def take(store: TableStore, name: str, only: Collection[Key] | None = None) -> l
     `only` narrows it to some keys. The caller holds a transaction.
     """
     taken: list[Key] = []
-    ledger = Ledger(store.connection)
-    for item in list(ledger.quarantined(store.document.name, name)):
+    quarantine = Quarantine(store.connection)
+    for item in list(quarantine.items(store.document.name, name)):
         record = _record(store, item)
         if record and (only is None or record.key in only) and record.key not in store.get([record.key]):
             store.insert([record])
-            ledger.release(item.id)
+            quarantine.release(item.id)
             taken.append(record.key)
     return taken
 

@@ -10,8 +10,9 @@ from .. import crash, files
 from ..engines.sqlite import Connection, transaction
 from ..errors import FileChanged, MigrateError, Refused
 from ..journal import Debt, Intent, Journal
-from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger, Quarantined
+from ..ledger import DAMAGED, PRESENT, SKIPPED, Entry, Ledger
 from ..pack import Document, Hidden
+from ..quarantine import Quarantine, Quarantined
 from ..record import Record
 from ..report import Key
 from ..secrets import PLAIN, Place, changed_at, held
@@ -95,7 +96,7 @@ class Resealing:
                 keys = list({found.key: None for found in self._found(document, store) if self.due(found)})
                 for start in range(0, len(keys), BATCH):
                     self._rows(store, name, keys[start : start + BATCH], owing=owing)
-            for item in list(Ledger(self.connection).quarantined(document.name)):
+            for item in list(Quarantine(self.connection).items(document.name)):
                 self._held(document, item, owing=owing)
             crash.point("reseal.written")
         crash.point("reseal.committed")
@@ -139,7 +140,7 @@ class Resealing:
                 count = 0  # torn text: kept as it is
         raw = item.raw if isinstance(item.raw, str) else ""
         if count or item.raw_state == PLAIN or not self.site.vault.fresh(raw, held(document.name)):
-            Ledger(self.connection).hold_anew(item.id, *self.site.vault.seal_text(text, document.name))
+            Quarantine(self.connection).hold_anew(item.id, *self.site.vault.seal_text(text, document.name))
         if count and owing and part is not None:
             # No record has this key: it only says that the file is behind.
             key = ("#", *[item.pointer] * len(part.key))[: len(part.key)]

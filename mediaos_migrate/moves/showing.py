@@ -9,8 +9,9 @@ from typing import Any
 
 from ..compare import Home, Lens, compare
 from ..errors import CouldNotCheck, UsageError
-from ..ledger import DAMAGED, Ledger, Quarantined
+from ..ledger import DAMAGED
 from ..pack import DOCUMENT, Document, Part
+from ..quarantine import Quarantine, Quarantined
 from ..record import Record
 from ..report import LISTED, Comparison
 from ..secrets import PLAIN, has_credential, named_like_secret, veil_named
@@ -112,7 +113,7 @@ def quarantine(site: Site, name: str | None = None, number: int | None = None) -
     if name is not None:
         site.pack.document(name)
     with site.looking() as connection:
-        items = (item for item in Ledger(connection).quarantined(name) if number in (None, item.id))
+        items = (item for item in Quarantine(connection).items(name) if number in (None, item.id))
         found = [_held(site, item) for item in islice(items, LISTED)]
     if number is not None and not found:
         raise UsageError(f"There is no number {number} in quarantine.", "See `mediaos-migrate quarantine list`.")

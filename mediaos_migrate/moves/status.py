@@ -10,6 +10,7 @@ from ..evidence import Evidence
 from ..journal import Journal
 from ..ledger import DAMAGED, Entry, Ledger
 from ..pack import Document, built_in
+from ..quarantine import Quarantine
 from ..site import DATABASE, Site
 from ..stages import Stage
 
@@ -52,7 +53,7 @@ def status(site: Site) -> Status:
         ledger = Ledger(connection)
         known, evidence = ledger.documents(), Evidence(connection).last()
         taken, pending = migrations.applied(connection), migrations.pending(connection, site.migrations)
-        held, stages, debts = ledger.held_counts(), ledger.stages(), Journal(connection).owing()
+        held, stages, debts = Quarantine(connection).counts(), ledger.stages(), Journal(connection).owing()
         blocked = list(ledger.blocked())
     found = []
     for document in site.pack.documents.values():
