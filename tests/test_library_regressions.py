@@ -384,3 +384,22 @@ def test_an_element_that_a_foreign_hand_gave_no_place_is_exported_into_its_list(
     database.close()
     assert command("export", "--to", tmp_path / "out", *options).code == 0
     assert (tmp_path / "out" / "tags.json").read_text() == '{"b": ["#red","#plain"], "c": ["#thin"]}'
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
+def test_an_element_is_added_to_a_list_whose_others_are_in_quarantine(tmp_path, stage):
+    data = tmp_path / "data"
+    data.mkdir()
+    file = data / "tags.json"
+    file.write_text('{"q": [{"held": 1}], "none": "no list", "c": ["#thin"]}')
+    options = ["--data", data, "--app", SHELF]
+    move = ["stage", "advance", "tags", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
+    with Site.open(data, app=SHELF) as site:
+        site.repository("tags").add("#new", key=("q", "#new"))
+        with pytest.raises(UsageError, match="is no list"):
+            site.repository("tags").add("#new", key=("none", "#new"))
+    found = json.loads(file.read_text(), object_pairs_hook=list)
+    assert [name for name, _ in found] == ["q", "none", "c"]
+    assert "#new" in dict(found)["q"]
+    assert len(dict(found)["q"]) == 2

@@ -15,7 +15,7 @@ from ..pack import Part, Rule
 from ..record import Record
 from ..report import Key
 from ..shapes import Element, Shape
-from ..stores.lists import span
+from ..stores.lists import refuse_other, span
 from ..stores.table import TableStore
 from ..values import canonical, reveal
 from .changes import ADD, REMOVE, UPDATE, Change, unlocked
@@ -136,6 +136,7 @@ class Plan:
         if name is None or self._store.document.shape is not Shape.LISTS:
             return next(places)
         if name not in self._lasts:
+            refuse_other(self._store, name)
             there = span(self._store, name)
             self._lasts[name] = there.last if there else next(places)
         return self._lasts[name]

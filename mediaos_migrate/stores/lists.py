@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from ..documents.writer import LAST
 from ..engines.sqlite import pieces, quoted
+from ..errors import UsageError
 from ..pack import KEY
 from ..record import Record
+from ..values import quoted as spelled
 from .table import PLACE, TableStore
 
 
@@ -21,12 +23,20 @@ class Span(NamedTuple):
 
 def span(store: TableStore, name: str) -> Span | None:
     """Tell where a list stands, None when it has no elements; what has no place is last."""
-    sql = (
-        f"SELECT count(*), coalesce(min(position), {LAST}), coalesce(max(position), {LAST}) "
-        f"FROM {quoted(store.part.table)} WHERE {_name(store)} = ?"
-    )
-    count, *places = store.connection.execute(sql, (name,)).fetchone()
+    count, *places = store.connection.execute(
+        f"SELECT count(*), coalesce(min(position), {LAST}), coalesce(max(position), {LAST}) FROM "
+        f"(SELECT position FROM {quoted(store.part.table)} WHERE {_name(store)} = ?1 "
+        "UNION ALL SELECT position FROM _mm_quarantine WHERE document = ?2 AND name = ?3)",
+        (name, store.document.name, spelled(name)),
+    ).fetchone()
     return Span(*places) if count else None
+
+
+def refuse_other(store: TableStore, name: str) -> None:
+    """Raise UsageError when the file has something else than a list by this name, which is kept in quarantine."""
+    sql = "SELECT 1 FROM _mm_quarantine WHERE document = ? AND name = ? AND pointer NOT LIKE '/%/%'"
+    if store.connection.execute(sql, (store.document.name, spelled(name))).fetchone():
+        raise UsageError(f"{name!a} of {store.document.name} is no list.", "Mend the file, or choose another name.")
 
 
 def gathered(store: TableStore) -> Iterator[Record]:
