@@ -403,3 +403,20 @@ def test_an_element_is_added_to_a_list_whose_others_are_in_quarantine(tmp_path, 
     assert [name for name, _ in found] == ["q", "none", "c"]
     assert "#new" in dict(found)["q"]
     assert len(dict(found)["q"]) == 2
+
+
+def test_what_a_foreign_hand_puts_into_a_list_at_live_comes_back_with_the_files_once_it_is_settled(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "tags.json").write_text('{"b": ["#red"], "c": ["#thin"]}')
+    options = ["--data", data, "--app", SHELF]
+    move = ["stage", "advance", "tags", "--to", "live", "--policy", "ci", "--host-reads-database"]
+    assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
+    with sqlite3.connect(data / "mediaos.db") as database:
+        database.execute("INSERT INTO tags (book, tag) VALUES ('b', '#plain')")
+    database.close()
+    assert command("rollback", "--yes", *options).code == 4
+    assert command("repair", "tags", "--believe", "table", "--yes", *options).code == 0
+    assert command("rollback", "--yes", *options).code == 0
+    assert json.loads((data / "tags.json").read_text()) == {"b": ["#red", "#plain"], "c": ["#thin"]}
+    assert command("validate", *options).code == 0

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..documents.writer import LAST
-from ..engines.sqlite import pieces, quoted
+from ..engines.sqlite import quoted
 from ..errors import UsageError
 from ..pack import KEY
 from ..record import Record
 from ..values import quoted as spelled
-from .table import PLACE, TableStore
+from .table import TableStore
 
 
 class Span(NamedTuple):
@@ -41,13 +41,10 @@ def refuse_other(store: TableStore, name: str) -> None:
 
 def gathered(store: TableStore) -> Iterator[Record]:
     """Walk through all elements, list by list, also those that a foreign hand put elsewhere or gave no place."""
-    name, last = _name(store), -1
-    order = f"min({PLACE}) OVER (PARTITION BY {name}), {name}, {PLACE}, rowid"
-    rows = store.connection.execute(f"SELECT rowid FROM {quoted(store.part.table)} ORDER BY {order}")
-    for batch in pieces(rows):
-        for record in store.by_rowid([number for (number,) in batch]):
-            last = last if record.position is None else record.position
-            yield record._replace(position=last)
+    last = -1
+    for record in store.all():
+        last = last if record.position is None else record.position
+        yield record._replace(position=last)
 
 
 def _name(store: TableStore) -> str:

@@ -13,10 +13,10 @@ from ..documents.writer import LAST
 from ..engines.sqlite import Connection, columns_of, pieces, quoted
 from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
-from ..pack import Document, Hidden, Part
+from ..pack import KEY, Document, Hidden, Part
 from ..record import Record
 from ..secrets import HERE, LOOKS_SEALED, SEALED, SEALED_HERE, Place, Vault, is_envelope, secrets_in
-from ..shapes import Element
+from ..shapes import Element, Shape
 from ..values import dumps, reveal
 
 BATCH: Final = 400  # keys that are asked for at once
@@ -172,8 +172,16 @@ class TableStore:
                     yield text
 
     def all(self) -> Iterator[Record]:
-        """Walk through all records in the order of the file; what a foreign hand added comes last."""
-        return self._walk(f"WHERE {self.scope} ORDER BY {self.placed}, rowid")
+        """Walk through all records in the order of the file; foreign hands add at the end of it, or of a list."""
+        return self._walk(f"WHERE {self.scope} ORDER BY {self._gathering}{self.placed}, rowid")
+
+    @property
+    def _gathering(self) -> str:
+        """Begin an order such that the elements of a list stand together, as in the file: each is there once."""
+        named = [quoted(name) for name in self.part.key if self.part.columns[name].member == KEY]
+        if self.document.shape is not Shape.LISTS or self.part is not self.document.records or not named:
+            return ""
+        return f"min({PLACE}) OVER (PARTITION BY {named[0]}), {named[0]}, "
 
     def _walk(self, clause: str, values: Sequence[Any] = ()) -> Iterator[Record]:
         rows = self.connection.execute(f"{self._select} {clause}", values)
