@@ -218,3 +218,11 @@ finally:
 """
     told = subprocess.run([sys.executable, "-c", script], env=clean_environment(), capture_output=True, text=True)
     assert told.stdout.splitlines()[-1] == "19"
+
+
+def test_a_recovery_takes_no_more_memory_than_was_granted(site_folder: Path) -> None:
+    command("migrate", "--data", site_folder)
+    (site_folder / "mediaos.db").write_bytes(b"no database" * 1000)
+    told = command("recover", "--data", site_folder, "--from", "files", "--yes", "--max-memory", "79M")
+    assert (told.code, "The least is 80M." in told.err) == (2, True)
+    assert command("recover", "--data", site_folder, "--from", "files", "--yes", "--max-memory", "80M").code == 0

@@ -11,10 +11,11 @@ from ..moves.bases import Source
 from ..moves.recovering import Recovery
 from ..show import recovered as show
 from .answers import Answer, confirm
-from .commands import At, at_site
+from .commands import At, at_site, modest
 from .options import Yes, example, option
 
 
+@modest
 @at_site("recover", keyed=True)
 def recover(
     at: At,
