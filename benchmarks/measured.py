@@ -37,7 +37,8 @@ class Measured:
         """Keep it, for the page to be made from; what it lacks stays, if measured on this day and machine."""
         earlier = Measured.read(path) if path.is_file() else Measured({})
         for name in _PARTS if earlier.machine == self.machine else ():
-            setattr(self, name, getattr(self, name) or getattr(earlier, name))
+            found = {results.size: results for results in (*getattr(earlier, name), *getattr(self, name))}
+            setattr(self, name, [found[size] for size in sorted(found)])
         parts = {name: [results.to_json() for results in getattr(self, name)] for name in _PARTS}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"machine": self.machine, **parts}, indent=1) + "\n", encoding="utf-8")

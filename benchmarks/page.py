@@ -26,7 +26,7 @@ _HOW: Final = """\
 make bench                      # some minutes: 10,000 records, three rounds
 make bench SIZE=1000000         # the whole table; an hour or more, 12 GB of disk, 4 GB of memory for peers
 make bench ONLY=live ROUNDS=5   # one part: carry, live or growth
-make bench-docs SIZE=100000     # and write this page and its plot; ONLY=live renews that part of today's
+make bench-docs SIZE=100000     # and write this page and its plot; ONLY=live renews a part of what today's runs say
 ```
 
 The data is made on the spot, the same bytes everywhere: a `library.json` as MediaOS writes it after its scans, about

@@ -70,10 +70,11 @@ def test_results_name_the_machine_but_no_folder_and_no_host(said, tmp_path: Path
 def test_a_part_that_is_measured_again_leaves_the_others_of_the_day(said, tmp_path: Path) -> None:
     said[1].write(tmp_path / "kept.json")
     whole = Measured.read(tmp_path / "kept.json")
-    again = Results(77, 1, {"live put: p99": [0.001]}, load=[1.0])
-    Measured(whole.machine, living=[again]).write(tmp_path / "kept.json")
+    again = Results(whole.living[0].size, 1, {"live put: p99": [0.001]}, load=[1.0])
+    larger = Results(10**9, 1, {"status": [0.1]}, load=[1.0])
+    Measured(whole.machine, carrying=[larger], living=[again]).write(tmp_path / "kept.json")
     kept = Measured.read(tmp_path / "kept.json")
-    assert (kept.carrying, kept.growing, kept.living) == (whole.carrying, whole.growing, [again])
+    assert (kept.carrying, kept.growing, kept.living) == ([*whole.carrying, larger], whole.growing, [again])
     Measured(whole.machine | {"date": "another"}, living=[again]).write(tmp_path / "kept.json")
     assert Measured.read(tmp_path / "kept.json").carrying == []
 
