@@ -50,7 +50,7 @@ class Mapper:
         self._whole = next((name for name, c in part.columns.items() if c.member == VALUE), None)
         self._keys = frozenset(part.key)
         self._derived = [(column, derived.of, deriving(derived)) for column, derived in part.derived.items()]
-        self._named = next((name for name in part.key if part.columns[name].member == KEY), None)
+        self.named = next((name for name in part.key if part.columns[name].member == KEY), None)
         members = [part.columns[name].member for name in part.key]
         self._key = members[0] if len(members) == 1 and members[0] not in _NO_MEMBERS else None  # the only one
 
@@ -153,7 +153,7 @@ class Mapper:
 
     def name(self, row: Mapping[str, Any]) -> str | None:
         """Return the name of a row's record in its map, or None in a list."""
-        return None if self._named is None else key_of_column(row[self._named])
+        return None if self.named is None else key_of_column(row[self.named])
 
     def _whole_value(self, row: Mapping[str, Any]) -> Any:
         column = row[self._whole]  # type: ignore[index]  # only called when there is one

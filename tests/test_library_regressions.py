@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -342,6 +343,22 @@ def test_what_has_to_be_unique_may_be_what_no_column_holds(templates, tmp_path, 
             assert library.get(key)["title"] == title
 
 
+def tags_at(stage: Stage, text: str, folder: Path) -> tuple[Path, list[object]]:
+    """Migrate a map of lists and take it to a stage; return its file, and what commands on it need to be told."""
+    folder.mkdir()
+    (folder / "tags.json").write_text(text)
+    options = ["--data", folder, "--app", SHELF]
+    move = ["stage", "advance", "tags", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
+    return folder / "tags.json", options
+
+
+def put_in_plainly(file: Path) -> None:
+    """Add an element as a client does that knows nothing of us."""
+    with closing(sqlite3.connect(file.with_name("mediaos.db"), isolation_level=None)) as database:
+        database.execute("INSERT INTO tags (book, tag) VALUES ('b', '#plain')")
+
+
 def tagged(site: Site) -> list[tuple[str, ...]]:
     """Add to lists that there are, that are empty and that are new, and take one's only element away."""
     tags = site.repository("tags")
@@ -356,14 +373,10 @@ def tagged(site: Site) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("stage", [Stage.OFF, Stage.DUALWRITE, Stage.LIVE, Stage.COMPLETE], ids=str)
 def test_an_element_that_is_added_to_a_list_stands_in_that_list(tmp_path, stage):
-    data = tmp_path / "data"
-    data.mkdir()
-    file = data / "tags.json"
-    file.write_text('{"b": ["#red"], "empty": [], "gone": ["#x"], "still": [], "c": ["#thin"]}')
-    options = ["--data", data, "--app", SHELF]
-    move = ["stage", "advance", "tags", "--to", stage, "--policy", "ci", "--host-reads-database"]
-    assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
-    with Site.open(data, app=SHELF) as site:
+    file, options = tags_at(
+        stage, '{"b": ["#red"], "empty": [], "gone": ["#x"], "still": [], "c": ["#thin"]}', tmp_path / "data"
+    )
+    with Site.open(file.parent, app=SHELF) as site:
         keys = tagged(site)
     assert command("rollback", "--yes", *options).code == 0
     found = json.loads(file.read_text(), object_pairs_hook=list)
@@ -374,28 +387,16 @@ def test_an_element_that_is_added_to_a_list_stands_in_that_list(tmp_path, stage)
 
 
 def test_an_element_that_a_foreign_hand_gave_no_place_is_exported_into_its_list(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "tags.json").write_text('{"b": ["#red"], "c": ["#thin"]}')
-    options = ["--data", data, "--app", SHELF]
-    assert command("migrate", *options).code == 0
-    with sqlite3.connect(data / "mediaos.db") as database:
-        database.execute("INSERT INTO tags (book, tag) VALUES ('b', '#plain')")
-    database.close()
+    file, options = tags_at(Stage.OFF, '{"b": ["#red"], "c": ["#thin"]}', tmp_path / "data")
+    put_in_plainly(file)
     assert command("export", "--to", tmp_path / "out", *options).code == 0
     assert (tmp_path / "out" / "tags.json").read_text() == '{"b": ["#red","#plain"], "c": ["#thin"]}'
 
 
 @pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
 def test_an_element_is_added_to_a_list_whose_others_are_in_quarantine(tmp_path, stage):
-    data = tmp_path / "data"
-    data.mkdir()
-    file = data / "tags.json"
-    file.write_text('{"q": [{"held": 1}], "none": "no list", "c": ["#thin"]}')
-    options = ["--data", data, "--app", SHELF]
-    move = ["stage", "advance", "tags", "--to", stage, "--policy", "ci", "--host-reads-database"]
-    assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
-    with Site.open(data, app=SHELF) as site:
+    file, _ = tags_at(stage, '{"q": [{"held": 1}], "none": "no list", "c": ["#thin"]}', tmp_path / "data")
+    with Site.open(file.parent, app=SHELF) as site:
         site.repository("tags").add("#new", key=("q", "#new"))
         with pytest.raises(UsageError, match="is no list"):
             site.repository("tags").add("#new", key=("none", "#new"))
@@ -406,17 +407,10 @@ def test_an_element_is_added_to_a_list_whose_others_are_in_quarantine(tmp_path, 
 
 
 def test_what_a_foreign_hand_puts_into_a_list_at_live_comes_back_with_the_files_once_it_is_settled(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "tags.json").write_text('{"b": ["#red"], "c": ["#thin"]}')
-    options = ["--data", data, "--app", SHELF]
-    move = ["stage", "advance", "tags", "--to", "live", "--policy", "ci", "--host-reads-database"]
-    assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
-    with sqlite3.connect(data / "mediaos.db") as database:
-        database.execute("INSERT INTO tags (book, tag) VALUES ('b', '#plain')")
-    database.close()
+    file, options = tags_at(Stage.LIVE, '{"b": ["#red"], "c": ["#thin"]}', tmp_path / "data")
+    put_in_plainly(file)
     assert command("rollback", "--yes", *options).code == 4
     assert command("repair", "tags", "--believe", "table", "--yes", *options).code == 0
     assert command("rollback", "--yes", *options).code == 0
-    assert json.loads((data / "tags.json").read_text()) == {"b": ["#red", "#plain"], "c": ["#thin"]}
+    assert json.loads(file.read_text()) == {"b": ["#red", "#plain"], "c": ["#thin"]}
     assert command("validate", *options).code == 0

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from ..documents.writer import LAST
 from ..engines.sqlite import quoted
-from ..errors import UsageError
-from ..pack import KEY
+from ..errors import BadPack, UsageError
 from ..record import Record
 from ..values import quoted as spelled
 from .table import TableStore
@@ -22,10 +21,12 @@ class Span(NamedTuple):
 
 
 def span(store: TableStore, name: str) -> Span | None:
-    """Tell where a list stands, None when it has no elements; what has no place is last."""
+    """Tell where a list stands, None when it has no elements; what has no place is last. Raises BadPack."""
+    if store.named is None:
+        raise BadPack(f"The key of {store.document.name} does not hold the name of a list.", "Mend the pack.")
     count, *places = store.connection.execute(
         f"SELECT count(*), coalesce(min(position), {LAST}), coalesce(max(position), {LAST}) FROM "
-        f"(SELECT position FROM {quoted(store.part.table)} WHERE {_name(store)} = ?1 "
+        f"(SELECT position FROM {quoted(store.part.table)} WHERE {quoted(store.named)} = ?1 "
         "UNION ALL SELECT position FROM _mm_quarantine WHERE document = ?2 AND name = ?3)",
         (name, store.document.name, spelled(name)),
     ).fetchone()
@@ -45,8 +46,3 @@ def gathered(store: TableStore) -> Iterator[Record]:
     for record in store.all():
         last = last if record.position is None else record.position
         yield record._replace(position=last)
-
-
-def _name(store: TableStore) -> str:
-    part = store.part
-    return quoted(next(column for column in part.key if part.columns[column].member == KEY))

@@ -13,7 +13,7 @@ from ..documents.writer import LAST
 from ..engines.sqlite import Connection, columns_of, pieces, quoted
 from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
-from ..pack import KEY, Document, Hidden, Part
+from ..pack import Document, Hidden, Part
 from ..record import Record
 from ..secrets import HERE, LOOKS_SEALED, SEALED, SEALED_HERE, Place, Vault, is_envelope, secrets_in
 from ..shapes import Element, Shape
@@ -36,6 +36,7 @@ class TableStore:
     def __init__(self, connection: Connection, document: Document, part: Part, vault: Vault) -> None:
         self.connection, self.document, self.part, self.vault = connection, document, part, vault
         self._mapper = Mapper(document, part)
+        self.named = self._mapper.named  # the column with the name that a record has in its map, if there is one
         self._columns = [*part.columns, *part.views, *part.derived, "extra", "members"]
         self._hiding = bool(part.hidden)
         if self._hiding:
@@ -178,10 +179,9 @@ class TableStore:
     @property
     def _gathering(self) -> str:
         """Begin an order such that the elements of a list stand together, as in the file: each is there once."""
-        named = [quoted(name) for name in self.part.key if self.part.columns[name].member == KEY]
-        if self.document.shape is not Shape.LISTS or self.part is not self.document.records or not named:
+        if self.document.shape is not Shape.LISTS or self.part is not self.document.records or self.named is None:
             return ""
-        return f"min({PLACE}) OVER (PARTITION BY {named[0]}), {named[0]}, "
+        return f"min({PLACE}) OVER (PARTITION BY {quoted(self.named)}), {quoted(self.named)}, "
 
     def _walk(self, clause: str, values: Sequence[Any] = ()) -> Iterator[Record]:
         rows = self.connection.execute(f"{self._select} {clause}", values)
