@@ -160,8 +160,10 @@ class Replacement:
         return self._temporary
 
     def drop(self) -> None:
-        """Forget the new version."""
-        self._temporary.unlink(missing_ok=True)
+        """Forget the new version, durably: no power cut brings it back."""
+        with contextlib.suppress(FileNotFoundError):
+            self._temporary.unlink()
+            sync_folder(self._temporary.parent)
 
     def put(self, *, keep: bool = False) -> None:
         """Put the new version in the file's place, durably; one that cannot be is dropped, or kept for another try."""
