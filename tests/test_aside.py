@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,52 @@ def test_reads_of_a_large_file_are_compared_beside(data):
         site.repository("library").get("nobody")
     told = command("stage", "show", "library", "--data", data, "--json").json["stages"][0]["reads"]
     assert told == {"equal": 5}
+
+
+def rests(connection, listening: int, enough: int) -> int:
+    """Work until there were so many rests, or the timer that makes them is off; return their number."""
+    count = 0
+    with aside.gently(connection, listening):
+        rest = signal.getsignal(signal.SIGPROF)
+
+        def counted(*given):
+            nonlocal count
+            count += 1
+            rest(*given)
+
+        signal.signal(signal.SIGPROF, counted)
+        while count < enough and signal.getitimer(signal.ITIMER_PROF)[1]:
+            pass
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+    return count
+
+
+def test_what_compares_rests_until_somebody_waits_for_it(monkeypatch):
+    monkeypatch.setattr(aside, "_RESTS", 0)
+    reading, writing = os.pipe()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        assert rests(connection, reading, 5) == 5
+        os.write(writing, b"null\n")
+        assert rests(connection, reading, 5) == 1
+        connection.execute("BEGIN")  # what is locked is not kept from others
+        assert rests(connection, reading, 5) == 5
+        connection.execute("ROLLBACK")
+        os.close(writing)
+        assert os.read(reading, 9) == b"null\n"
+        assert rests(connection, reading, 5) == 1  # whoever asked is gone
+    os.close(reading)
+
+
+def test_the_process_beside_answers_whether_it_is_hurried_or_not(data, monkeypatch):
+    asked = []
+    with Site.open(data) as site:
+        real = site._aside._ask
+        monkeypatch.setattr(site._aside, "_ask", lambda question: asked.append(question["gently"]) or real(question))
+        some = [Read(site.pack.document("library"), "records", (("nobody",),))]
+        for _ in range(2):
+            assert site._aside.compare(some) == {"equal": 1}
+            site._aside.hurry()
+    assert asked == [True, False]
 
 
 def test_a_file_that_is_rewritten_while_it_is_compared_says_nothing(data, monkeypatch):

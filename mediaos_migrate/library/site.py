@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from ..stores.table import TableStore
 
 LOG = logging.getLogger("mediaos_migrate")
-PAGES = 8000  # of a log that are brought into the database at once: a writer waits for that, so not too often
 
 
 class Site(Host):
@@ -126,7 +125,7 @@ class Site(Host):
             self._check(found)
             Keyring(found).check(self.vault, self.pack.key_variable)
             self.vault.sealing = preflight.may_seal(self, found)
-            found.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
+            found.execute(f"PRAGMA wal_autocheckpoint = {sqlite.LOG_PAGES}")
             self._mine.connection, self._mine.schema = found, None
             with self._lock:
                 self._opened.append(found)
@@ -230,6 +229,7 @@ class Site(Host):
 
     def close(self) -> None:
         """Pay the debts of this process, and close its connections."""
+        self._aside.hurry()
         self.shadow.stop()
         self._mirror.stop()
         self._aside.stop()
