@@ -416,7 +416,7 @@ def test_a_log_that_grew_while_somebody_looked_gives_its_room_back(opened, tmp_p
     with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM a").fetchall()
-        for _ in range(30):
+        for _ in range(45):
             opened.execute("INSERT INTO a VALUES (zeroblob(400000))")
         assert size_of_log(tmp_path) > sqlite.LOG
     for _ in range(3):
