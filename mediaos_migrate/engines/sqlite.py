@@ -16,9 +16,7 @@ from .. import budget, files, scratch
 from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
-LOG_PAGES: Final = (
-    3000  # of a log that are brought into the database at once: a writer waits for that, so not too often
-)
+LOG_PAGES: Final = 3000  # of a log are brought into the database at once: a writer waits for it, so not too often
 LOG: Final = 13 * 10**6  # bytes of a log that stay between two transactions: to write over them is twice as fast
 _FULL, _EXTRA = 2, 3  # how SQLite numbers them
 _FETCHED: Final = 32  # rows at once, as long as they are light
