@@ -19,6 +19,7 @@ from inside import SHELF, command
 from mediaos_migrate import Site
 from mediaos_migrate.errors import BadPack, CouldNotCheck, NoRecord, UsageError
 from mediaos_migrate.library import LostLease
+from mediaos_migrate.library import sessions as blacklist
 from mediaos_migrate.library.jobs import Jobs
 from mediaos_migrate.library.service import instant
 from mediaos_migrate.library.sessions import Sessions
@@ -378,6 +379,27 @@ def test_what_another_process_revokes_counts_here_at_once(folder):
         other.start()
         other.join()
         assert (other.exitcode, site.sessions.is_revoked("token")) == (0, True)
+
+
+def test_an_answer_from_memory_is_what_the_database_says(site, folder, monkeypatch):
+    """Whoever writes, in whatever way, and whatever is undone."""
+    monkeypatch.setattr(blacklist, "KEPT", 2)
+    sessions, here = site.sessions, site.connection()
+    with closing(sqlite3.connect(folder / "mediaos.db", isolation_level=None)) as elsewhere:
+        for connection in (here, elsewhere):
+            for token in ("a", "b", "c"):  # one more than is kept
+                assert not sessions.is_revoked(token)
+                sessions.revoke(token, 4_000_000_000)
+                assert sessions.is_revoked(token)
+                connection.execute("UPDATE sessions SET revoked_at = NULL")
+                assert not sessions.is_revoked(token)
+            connection.execute("DELETE FROM sessions")
+        here.execute("BEGIN IMMEDIATE")
+        assert not sessions.is_revoked("a")
+        here.execute("INSERT INTO sessions (token_hash, revoked_at) VALUES (?, '2026')", (sha256(b"a").hexdigest(),))
+        assert sessions.is_revoked("a")
+        here.execute("ROLLBACK")
+        assert not sessions.is_revoked("a")
 
 
 def test_a_moment_has_a_time_zone_and_one_spelling():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from base64 import urlsafe_b64decode
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
+from ..engines.sqlite import Connection
 from ..errors import UsageError
 from ..pack import Blacklist
 from .host import Host
@@ -15,6 +17,7 @@ from .second import spoken
 from .service import Clock, Service, instant, now, text
 
 SKEW: Final = timedelta(minutes=5)  # how far the clocks of those who check tokens may be apart
+KEPT: Final = 10_000  # answers in memory at most, for each thread
 _INSTANT: Final = "????-??-??T??:??:??.???Z"  # a GLOB; no other form can be compared
 
 
@@ -29,6 +32,7 @@ class Sessions(Service):
     def __init__(self, site: Host, blacklist: Blacklist, clock: Clock = now) -> None:
         super().__init__(site, blacklist.table, clock)
         self._longest = timedelta(seconds=blacklist.longest)
+        self._answers = _Answers()
         self._sql = f"SELECT token_hash, revoked_at FROM {self._table} WHERE token_hash IN (?, ?)"
 
     def revoke(self, token: str, expires_at: datetime | float) -> None:
@@ -59,16 +63,22 @@ class Sessions(Service):
     def is_revoked(self, token: str) -> bool:
         """Tell whether a token, whose signature was checked before, counts no more.
 
-        Asks the database each time, from the pages that SQLite keeps in memory until anybody commits: one look
-        at an index. What cannot be asked is an error, never a no.
+        Answers from memory until anybody commits anything, in whatever process. What cannot be asked is an error,
+        never a no.
         """
-        digest, claims = _digest(text(token, "A token")), _claims(token)
+        digest, connection = _digest(text(token, "A token")), self._connection()
+        known = self._answers.still_true(connection)
+        if digest not in known:
+            if len(known) >= KEPT:
+                known.clear()
+            known[digest] = self._ask(connection, token, digest)
+        return known[digest]
+
+    def _ask(self, connection: Connection, token: str, digest: str) -> bool:
+        claims = _claims(token)
         user = claims.get("sub")
-        known = self._connection().execute(self._sql, (digest, _of_user(user) if isinstance(user, str) else digest))
-        return any(
-            revoked is not None and (found == digest or _issued(claims) <= revoked)
-            for found, revoked in known.fetchall()
-        )
+        found = connection.execute(self._sql, (digest, _of_user(user) if isinstance(user, str) else digest)).fetchall()
+        return any(revoked is not None and (mine == digest or _issued(claims) <= revoked) for mine, revoked in found)
 
     @spoken
     def purge_expired(self) -> int:
@@ -82,6 +92,24 @@ class Sessions(Service):
                 (instant(self._clock() - SKEW), _INSTANT),
             )
             return done.rowcount
+
+
+class _Answers(threading.local):
+    """What this thread's connection has answered since anybody has last changed the database."""
+
+    def __init__(self) -> None:
+        self._since: tuple[Connection, int, int] | None = None
+        self._known: dict[str, bool] = {}
+
+    def still_true(self, connection: Connection) -> dict[str, bool]:
+        """Return the answers that stand, to be filled; none inside a transaction, which may be undone."""
+        if connection.in_transaction:
+            return {}
+        others = connection.execute("PRAGMA data_version").fetchone()[0]
+        now = (connection, others, connection.total_changes)
+        if now != self._since:
+            self._since, self._known = now, {}
+        return self._known
 
 
 def _digest(token: str) -> str:
