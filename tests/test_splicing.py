@@ -27,7 +27,23 @@ def account(key: str, name: str) -> dict[str, object]:
     return {"id": key, "email": f"{key}@{name}.example", "role": "user", "note": {"n": name}}
 
 
-@pytest.fixture(scope="module", params=[2, "\t", None], ids=["two blanks", "tab", "one line"])
+def spelled(document: dict[str, object], style: object) -> str:
+    if style is a_line_each:
+        return a_line_each(document)
+    return json.dumps(document, indent=style, separators=None if style else (",", ":"), ensure_ascii=False)
+
+
+def a_line_each(document: dict[str, object]) -> str:
+    """Spell a document with each of its records on a line of its own."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    for key in [*FILMS, *ACCOUNTS]:
+        text = text.replace(f'{{"id":"{key}"', f'\n{{"id":"{key}"').replace(f'"{key}":\n', f'\n"{key}":')
+    return text.replace("}],", "}\n],").replace('"}}}', '"}}\n}')
+
+
+@pytest.fixture(
+    scope="module", params=[2, "\t", None, a_line_each], ids=["two blanks", "tab", "one line", "a line each"]
+)
 def template(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("splice") / "data"
     folder.mkdir()
@@ -36,9 +52,7 @@ def template(request, tmp_path_factory) -> Path:
         "users": {key: account(key, "old") for key in ACCOUNTS},
     }
     for name, document in documents.items():
-        spaces = None if request.param else (",", ":")
-        text = json.dumps(document, indent=request.param, separators=spaces, ensure_ascii=False)
-        (folder / f"{name}.json").write_text(text)
+        (folder / f"{name}.json").write_text(spelled(document, request.param))
     assert command("migrate", "--data", folder).code == 0
     words = ["--to", "live", "--policy", "ci", "--host-reads-database"]
     assert command("stage", "advance", "library", "users", *words, "--data", folder).code == 0
@@ -103,6 +117,20 @@ def test_records_that_are_changed_in_place_are_not_written_with_the_others(templ
         site.flush()
     items = json.loads((here / "library.json").read_bytes())["items"]
     assert [item["id"] for item in items] == [*FILMS[:-1], "none", "ntwo", "nthree"]
+
+
+@pytest.mark.parametrize("template", [a_line_each], indirect=True, ids=["a line each"])
+def test_records_that_are_removed_and_added_in_place_leave_each_record_on_a_line_of_its_own(template, tmp_path):
+    here = Path(shutil.copytree(template, tmp_path / "data"))
+    with Site.open(here) as site:
+        site.wake = lambda _: None
+        act(site, [("library", "k7", None), ("users", "k3", None), ("library", "n1", "one"), ("users", "n1", "one")])
+        site.flush()
+        act(site, [("library", "n1", None), ("users", "n1", None)])
+        site.flush()
+    library, users = ((here / name).read_text().splitlines() for name in ("library.json", "users.json"))
+    assert [line[:9] for line in library] == ['{"before"', *(f'{{"id":"{key}' for key in FILMS[:-1]), '],"after"']
+    assert [line[:7] for line in users] == ["{", *(f'"{key}' for key in ACCOUNTS[:-1]), "}"]
 
 
 def files_alone(template: Path, folder: Path) -> Path:

@@ -229,6 +229,7 @@ def test_a_removed_record_takes_only_its_own_bytes_with_it(case, data, base, rea
     del made.entries[at]
     result = made.patched()
     assert follows(result, [made.raw(piece) for n, piece in enumerate(made.pieces) if n != at])
+    assert not made.entries or result.endswith(made.data[made.pieces[-1].stop :])
     assert read_back(result, shape) == made.wanted()
 
 
@@ -360,16 +361,26 @@ def test_a_new_record_is_laid_out_like_the_rest(name, base):
         ([0, 1, 2], '{"items":[\n 1.0 ,\n\n "\\u0041",\n\t{"b":1e2} ]}\r\n'),
         ([1, 2], '{"items":[\n "\\u0041",\n\t{"b":1e2} ]}\r\n'),
         ([0, 2], '{"items":[\n 1.0,\n {"b":1e2} ]}\r\n'),
-        ([0, 1], '{"items":[\n 1.0 ,\n\n "\\u0041"]}\r\n'),
+        ([0, 1], '{"items":[\n 1.0 ,\n\n "\\u0041" ]}\r\n'),
         ([], '{"items":[]}\r\n'),
         ([1, 2, 0], '{"items":[\n "\\u0041",\n\t{"b":1e2},\n 1.0 ]}\r\n'),
-        ([2, 0, 1], '{"items":[\n {"b":1e2},\n 1.0 ,\n\n "\\u0041"]}\r\n'),
+        ([2, 0, 1], '{"items":[\n {"b":1e2},\n 1.0 ,\n\n "\\u0041" ]}\r\n'),
     ],
 )
 def test_records_keep_their_spelling_whatever_happens_around_them(entries, expected, base):
     made = base('{"items":[\n 1.0 ,\n\n "\\u0041",\n\t{"b":1e2} ]}\r\n', Shape.LIST)
     made.entries = [made.entries[n] for n in entries]
     assert made.patched() == expected.encode()
+
+
+@pytest.mark.parametrize("shape", [Shape.LIST, Shape.MAP])
+@pytest.mark.parametrize("left", [[0], [1], [2], [0, 1], [0, 2], [1, 2]])
+def test_a_file_with_a_record_a_line_stays_one_whichever_are_removed(shape, left, base):
+    around = ('{"a":1,"items":[', "]}\n") if shape is Shape.LIST else ("{", "}\n")
+    lines = [f'\n{{"id":{n}}}' if shape is Shape.LIST else f'\n"{n}":{{}}' for n in range(3)]
+    made = base(f"{around[0]}{','.join(lines)}\n{around[1]}", shape)
+    made.entries = [made.entries[n] for n in left]
+    assert made.patched().decode() == f"{around[0]}{','.join(lines[n] for n in left)}\n{around[1]}"
 
 
 @unhurried

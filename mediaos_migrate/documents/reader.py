@@ -174,6 +174,16 @@ def part_of(path: Path, start: int, stop: int) -> bytes:
         return stream.read(stop - start)
 
 
+def lead(path: Path, document: Document) -> bytes:
+    """Return what stands in front of the first entry, behind the bracket of its container."""
+    opened = 0
+    for piece in Reading(path, document):
+        if piece.role is Role.ENTRY:
+            return part_of(path, opened, piece.head)
+        opened = piece.stop
+    return b""
+
+
 def value_in(path: Path, start: int, stop: int) -> Any:
     """Read the object that fills these bytes; None where they hold none: the file is another one by now."""
     with suppress(ValueError):

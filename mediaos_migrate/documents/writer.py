@@ -112,6 +112,7 @@ class _Old:
     def __init__(self, known: Known, pieces: Iterable[Piece]) -> None:
         self._known, self._pieces = known, enumerate(pieces)
         self.piece: Piece | None = None
+        self.stop: int | None = None  # of the last entry that was met
         self._identity: Identity = ()
         self._next: tuple[Piece | None, Identity] = (None, ())
         self.next()
@@ -120,8 +121,15 @@ class _Old:
     def next(self) -> None:
         """Step to the next entry."""
         index, piece = next(self._pieces, (0, None))
+        self.stop = piece.stop if piece else self.stop
         self.piece, self._identity = self._next
         self._next = (piece, self._known.identity(piece, index) if piece else ())
+
+    def end(self) -> int | None:
+        """Step over all that are left, and return where the last entry stops; None where there are none."""
+        while self.piece:
+            self.next()
+        return self.stop
 
     def is_(self, want: Want) -> bool:
         """Tell whether the present entry is the one that is wanted."""
@@ -213,10 +221,11 @@ class Patch:
                 old.next()
             elif copied_to == start:
                 copied_to = None  # no comma stands there
-        if copied_to is not None and old.piece is None:
-            self._copy(copied_to, stop)
-        elif written:
+        end = old.end()
+        if end is None and written:
             self._out.write(self._style.line(depth - 1).encode())
+        elif end is None or written:
+            self._copy(end or start, stop)  # what stood behind the last one stands there again
 
     def _lead(self, first: Piece | None, start: int, depth: int) -> bytes:
         """Return what stands in front of an entry: the same as in front of the base's first one."""

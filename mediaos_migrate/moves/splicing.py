@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from ..documents.layout import Edit, Layout, splice
-from ..documents.reader import value_in
+from ..documents.reader import lead, value_in
 from ..documents.style import Style
 from ..errors import FileChanged
 from ..journal import Owed
@@ -106,12 +106,12 @@ class _Edits:
         new.sort(key=lambda record: record.position or 0)
         if new and self._export.stores[RECORDS].count_from(new[0].position or 0) != len(new):
             raise LookupError(new[0].key)
-        return [self._last(record) for record in new]
+        line = b"," + lead(self._path, self._document) if new else b""
+        return [self._last(record, line) for record in new]
 
-    def _last(self, record: Record) -> Edit:
-        """Add a record behind the last one."""
+    def _last(self, record: Record, line: bytes) -> Edit:
+        """Add a record behind the last one, on a line as the first one has it."""
         end, value = self._layout.stops[-1], reveal(record.value)
-        line = f",{self._style.line(self._depth)}".encode()
         entry = line + self._style.entry(record.element.name, value, self._depth)
         return Edit(end, end, entry, len(self._layout), record.key, len(entry) - len(self._spelled(value)))
 
