@@ -380,10 +380,23 @@ def test_an_element_that_is_added_to_a_list_stands_in_that_list(tmp_path, stage)
         keys = tagged(site)
     assert command("rollback", "--yes", *options).code == 0
     found = json.loads(file.read_text(), object_pairs_hook=list)
-    assert [name for name, _ in found if name != "still"] == ["b", "c", "empty", "n", "m"]
+    assert [name for name, tags in found if tags] == ["b", "c", "empty", "n", "m"]
     assert [(name, tag) for name, tags in found for tag in tags] == keys
     assert dict(found)["b"] == ["#red", "#wet", "#last"]
-    assert ["still", []] in [[name, tags] for name, tags in found]
+    assert [name for name, tags in found if not tags] == ["gone", "still"]
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.DUALWRITE, Stage.LIVE, Stage.COMPLETE], ids=str)
+def test_a_list_that_loses_its_last_element_stays_where_it_is_as_an_empty_one(tmp_path, stage):
+    text = '{\n  "ann": ["x"],\n  "bob": ["y", "z"],\n  "cid": [],\n  "dan": ["x"]\n}\n'
+    file, options = tags_at(stage, text, tmp_path / "data")
+    with Site.open(file.parent, app=SHELF) as site:
+        for key in (("dan", "x"), ("ann", "x")):
+            site.repository("tags").remove(key)
+            site.flush()
+    assert command("validate", *options).code == (3 if stage is Stage.OFF else 0)
+    assert command("rollback", "--yes", *options).code == 0
+    assert file.read_text() == text.replace('["x"]', "[]")
 
 
 def test_an_element_that_a_foreign_hand_gave_no_place_is_exported_into_its_list(tmp_path):

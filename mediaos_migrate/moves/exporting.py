@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from .. import backups, files, scratch
 from ..digest import Hashes
+from ..documents.reader import Reading
 from ..documents.style import Style
 from ..documents.writer import LAST, Content, Identity, Patch, Want, write
 from ..engines.sqlite import Connection
@@ -22,7 +23,7 @@ from ..quarantine import Quarantine, Quarantined
 from ..record import Record
 from ..report import EVERY, SILENT, Progress
 from ..secrets import PLAIN, held
-from ..shapes import Element, Piece, Shape, pointer, together
+from ..shapes import Element, Piece, Role, Shape, pointer, together
 from ..site import STATE_FOLDER, Site
 from ..stores.file import RECORDS, SIBLINGS, Envelope
 from ..stores.lists import gathered, span
@@ -76,6 +77,7 @@ class Export:
         self.entry = Ledger(connection).document(document.name) or Entry(document.name, document.file, SKIPPED)
         self.stores = site.stores(connection, document) if self.entry.state in (PRESENT, DAMAGED) else {}
         self._envelope = _envelope(self.entry.envelope)
+        self._empty = dict(self._envelope.empty)  # which entry of the file a list may be that has no elements
         self._pointers, self._names = Hashes(), Hashes()  # of what is in quarantine
         self._mapper = Mapper(document, document.records)
         self.holds_any = False
@@ -142,6 +144,9 @@ class Export:
 
     def write(self, stream: BinaryIO, base: Path | None) -> None:
         """Write the document: over the bytes of an older version, or in the app's usual layout."""
+        if base and self.document.shape is Shape.LISTS:
+            names = (piece.name or "" for piece in Reading(base, self.document) if piece.role is Role.ENTRY)
+            self._empty = {n: name for n, name in enumerate(names) if span(self.stores[RECORDS], name) is None}
         if base:
             Patch(base, self.document, Style.from_json(self.entry.style)).write(stream, self._content(), self)
         else:
@@ -202,8 +207,7 @@ class Export:
 
     def _lists(self, records: Iterable[Record]) -> Iterator[Want]:
         """Gather the elements of a map of lists, and put its lists that are still empty where they were."""
-        empty = dict(self._envelope.empty)
-        index = place = 0
+        empty, index, place = self._empty, 0, 0
         for name, value in together(Shape.LISTS, (record.element for record in records)):
             while index in empty:
                 yield from self._still_empty(empty[index], place)
@@ -261,8 +265,7 @@ class Export:
             return held  # None: it stood in quarantine, and does no more
         if self.document.shape is Shape.LISTS:
             there = span(self.stores[RECORDS], identity[0])
-            empty = identity[0] in (name for _, name in self._envelope.empty)
-            return there.first if there else LAST if empty else None
+            return there.first if there else LAST  # a list that lost its last element stays, as an empty one
         return self.stores[RECORDS].place(identity)
 
 

@@ -141,7 +141,7 @@ def _envelope(site: Site, document: Document, old: Entry | None) -> str | None:
     """Spell the envelope of a file that we wrote: as it was, but which lists are empty, and where they stand."""
     if old is None or old.state == MISSING:
         return new_envelope(document)
-    if document.shape is not Shape.LISTS or old.envelope == new_envelope(document):
+    if document.shape is not Shape.LISTS:
         return old.envelope
     store = FileStore(site.file(document), document, site.vault)
     for _ in store.all():
