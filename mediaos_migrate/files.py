@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -21,6 +22,12 @@ CHUNK: Final = 1 << 20
 _LARGE: Final = 1 << 22
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 TEMPORARY: Final = ".mediaos-migrate-tmp"
+RACY: Final = 2.0  # seconds after a change in which another one may bear the same time (git calls such entries so)
+# File systems of one machine that note the time of each change by their own clock, whoever sets the other times.
+_NOTING: Final = {"ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "f2fs", "jfs", "zfs", "tmpfs", "overlay"}
+
+
+Stamp = tuple[int, int, int, int, int]
 
 
 class Readable(Protocol):
@@ -97,6 +104,39 @@ def give(path: Path, owner: tuple[int, int]) -> None:
     if owner != (os.geteuid(), os.getegid()):
         with contextlib.suppress(PermissionError):
             os.chown(path, *owner, follow_symlinks=False)
+
+
+def notes_changes(path: Path) -> bool:
+    """Tell whether a file's `stamp` is to be trusted where it lies."""
+    return file_system(path) in _NOTING
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return what is another after each change of a file; None while one more could go unnoticed, or without a file."""
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    if time.time() - now.st_ctime < RACY:
+        return None
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+
+
+def file_system(path: Path) -> str | None:
+    """Return the kind of file system that a path lies on (its name in /proc/mounts), or None off Linux."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    place = str(path.resolve())
+    best, kind = "", None
+    for line in mounts:
+        _, escaped, found, *_ = line.split(" ")
+        folder = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), escaped)  # a blank is \\040
+        inside = place == folder or place.startswith(folder.rstrip("/") + "/")
+        if inside and len(folder) >= len(best):
+            best, kind = folder, found
+    return kind
 
 
 def make_folder(path: Path, owner: tuple[int, int] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sqlite3
 import time
@@ -309,18 +308,7 @@ def wal_of(path: Path) -> Path:
 
 def network_file_system(path: Path) -> str | None:
     """Return the kind of network file system a path lies on, or None on a local one (and off Linux)."""
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    place = str(path.resolve())
-    best, kind = "", None
-    for line in mounts:
-        _, escaped, fs, *_ = line.split(" ")
-        folder = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), escaped)  # a blank is \\040
-        inside = place == folder or place.startswith(folder.rstrip("/") + "/")
-        if inside and len(folder) >= len(best):
-            best, kind = folder, fs
+    kind = files.file_system(path)
     return kind if kind in _NETWORK else None
 
 

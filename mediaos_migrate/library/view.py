@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from .. import migrations, site
+from .. import files, migrations, site
 from ..engines import sqlite
 from ..errors import FileChanged, MigrateError, NotSettled, Suspect
 from ..ledger import Ledger
@@ -38,6 +38,8 @@ class FileView:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self.digest: str | None = None
+        self._trusting = files.notes_changes(self._site.file(document))
+        self._stamp: files.Stamp | None = None  # the file's, if it needs not be read as long as it bears it
 
     @contextmanager
     def current(self, *, held: bool = False) -> Iterator[sqlite3.Connection]:
@@ -66,7 +68,7 @@ class FileView:
         placing.relocate(connection, placing.moved(self._site, self._document, held))
         mirroring.note_file(self._site, connection, self._document, digest)
         connection.execute("COMMIT")
-        self.digest = digest
+        self.digest, self._stamp = digest, None
 
     def stores(self, connection: sqlite3.Connection) -> dict[str, TableStore]:
         """Return the tables by part."""
@@ -82,7 +84,7 @@ class FileView:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
-            self._connection, self.digest = None, None
+            self._connection, self.digest, self._stamp = None, None, None
 
     def _doubt(self, seen: Survey) -> Suspect | None:
         """Doubt a file by what the database last accepted of it, from the stage on at which both are written."""
@@ -105,8 +107,11 @@ class FileView:
         """Read the file if it is another one than before."""
         if self._connection is None:
             self._connection, self.digest = self._made(), UNREAD
-        if self.digest == UNREAD or mirroring.digest_of(self._site, self._document) != self.digest:
-            self._refresh(self._connection)
+        stamp = files.stamp(self._site.file(self._document)) if self._trusting else None
+        if stamp is None or stamp != self._stamp:
+            if self.digest == UNREAD or mirroring.digest_of(self._site, self._document) != self.digest:
+                self._refresh(self._connection)
+            self._stamp = stamp  # from before it was read: who changed it meanwhile has left another one
         return self._connection
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
