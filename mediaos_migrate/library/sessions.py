@@ -17,7 +17,7 @@ from .second import spoken
 from .service import Clock, Service, instant, now, text
 
 SKEW: Final = timedelta(minutes=5)  # how far the clocks of those who check tokens may be apart
-KEPT: Final = 10_000  # answers in memory at most, for each thread
+KEPT: Final = 1_000  # answers in memory at most, for each thread
 _INSTANT: Final = "????-??-??T??:??:??.???Z"  # a GLOB; no other form can be compared
 
 
