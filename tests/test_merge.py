@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from inside import command
+from inside import SHELF, command
 
 from mediaos_migrate import Site
 from mediaos_migrate.errors import NeedsPerson, NotOurs
@@ -79,7 +79,7 @@ def test_a_merge_is_what_a_three_way_merge_of_each_record_gives(template, tmp_pa
     with Site.open(folder) as site:
         edit_table(site, ours)
         edit_file(folder, theirs)
-        foreign = (folder / "library.json").read_bytes()
+        foreign, order = (folder / "library.json").read_bytes(), list(in_file(folder))
         if torn:
             with pytest.raises(NeedsPerson):
                 site.flush()
@@ -94,7 +94,55 @@ def test_a_merge_is_what_a_three_way_merge_of_each_record_gives(template, tmp_pa
     else:
         merged = {key: mine[key] if mine[key] != base[key] else other[key] for key in base}
         assert found == in_file(folder) == titles(merged)
+        order += [key for key in ours if key not in order]  # ours come last
+        assert list(found) == list(in_file(folder)) == [key for key in order if key in found]
     assert command("validate", "--data", folder).code == 0
+
+
+@pytest.fixture(scope="module")
+def tags(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("merge") / "tags"
+    folder.mkdir()
+    (folder / "tags.json").write_text(json.dumps(LISTS))
+    options = ["--data", folder, "--app", SHELF]
+    assert command("migrate", *options).code == 0
+    words = ["--to", "live", "--policy", "ci", "--host-reads-database"]
+    assert command("stage", "advance", "tags", *words, *options).code == 0
+    return folder
+
+
+LISTS = {"a": ["1", "2", "3"], "b": ["1"], "c": [], "d": ["1", "2"]}
+places = st.tuples(st.sampled_from("abcde"), st.sampled_from("123"))
+inserts = st.lists(st.tuples(st.sampled_from("abcdf"), st.integers(0, 3)), max_size=3)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(ours=st.lists(places, min_size=1, max_size=5, unique=True), theirs=inserts, gone=places)
+def test_what_both_sides_add_to_a_list_stands_where_the_file_has_it_and_ours_behind(
+    tags, tmp_path_factory, ours, theirs, gone
+):
+    folder = Path(shutil.copytree(tags, tmp_path_factory.mktemp("case") / "data"))
+    removed = [(name, tag) for name, tag in ours if tag in LISTS.get(name, [])]
+    added = [(name, f"our {tag}") for name, tag in ours if (name, tag) not in removed]
+    file = {name: [tag for tag in items if (name, tag) != gone] for name, items in LISTS.items()}
+    for number, (name, at) in enumerate(theirs):
+        file.setdefault(name, []).insert(at, f"their {number}")
+    with Site.open(folder, app=SHELF) as site:
+        site.wake = lambda _: None
+        for key in removed:
+            site.repository("tags").remove(key)
+        for key in added:
+            site.repository("tags").add(key[1], key=key)
+        (folder / "tags.json").write_text(json.dumps(file))
+        site.flush()
+        keys = [key for key, _ in site.repository("tags").items()]
+    wanted = {name: [tag for tag in items if (name, tag) not in removed] for name, items in file.items()}
+    for name, tag in added:
+        wanted.setdefault(name, []).append(tag)
+    found = json.loads((folder / "tags.json").read_text())
+    assert found == wanted
+    assert [(name, tag) for name, items in found.items() for tag in items] == keys
+    assert command("validate", "--data", folder, "--app", SHELF).code == 0
 
 
 def test_a_foreign_edit_keeps_a_copy_and_begins_a_new_epoch(template, tmp_path):

@@ -112,12 +112,15 @@ class _Import:
         self._site, self._survey, self._document = site, survey, survey.document
         self._ledger, self._held = Ledger(connection), Quarantine(connection)
         self._tables = site.stores(connection, survey.document)
+        self._lists = survey.document.shape is Shape.LISTS
         self._file = FileStore(
             site.file(survey.document), survey.document, site.vault, survey.twins, salvage=survey.salvage
         )
         self._tally = _Tally()
         self._first = self._ledger.document(survey.document.name) is None
         self._last = dict.fromkeys(self._tables, -1)
+        self._added = {name: self._added_to(name, store) for name, store in self._tables.items()}
+        self._list: str | None = None  # of a map of lists: the one that is read
         self._fresh = {name: store.count() == 0 for name, store in self._tables.items()}
         self._unjudged = False  # a value that only the key can compare was left as it is
 
@@ -177,6 +180,7 @@ class _Import:
         changed: list[Record] = []
         moved: list[tuple[int, Key]] = []
         for record in records:
+            moved += self._ended(name, record.element.name)
             old = known.get(record.key) if known and not record.unfit else None
             placed = self._placed(name, record, old)
             if self._ours and record.key and (name, record.key) in self._ours and self._stands(name, record, old):
@@ -216,8 +220,28 @@ class _Import:
         left = [key for part, key in self._ours if part == name and (part, key) not in self._met]
         kept = list(store.get(left))
         store.saw(kept)
+        store.move([place for which in list(self._added[name]) for place in self._behind(name, which)])
         self._tally.ours -= len(kept)
         self._torn += [key for key in kept if self._ours[name, key] is not None]
+
+    def _added_to(self, name: str, store: TableStore) -> dict[str | None, list[Record]]:
+        """Find the records that the table has added since, in their order, by the list of a map that they are in."""
+        keys = {key for (part, key), before in self._ours.items() if part == name and before is None}
+        found: dict[str | None, list[Record]] = {}
+        for record in store.all() if keys else ():
+            if record.key in keys:
+                found.setdefault(record.element.name if self._lists else None, []).append(record)
+        return found
+
+    def _ended(self, name: str, now: str | None) -> list[tuple[int, Key]]:
+        """Place what the table has added to a list once the file has come to its end."""
+        before, self._list = self._list, now
+        return self._behind(name, before) if self._lists and before != now else []
+
+    def _behind(self, name: str, which: str | None) -> list[tuple[int, Key]]:
+        """Place what the table has added behind all that the file has, unless the file has it too."""
+        added = [record for record in self._added[name].pop(which, []) if (name, record.key) not in self._met]
+        return [(self._placed(name, record, None).position or 0, record.key) for record in added]
 
     def _placed(self, name: str, record: Record, old: Record | None) -> Record:
         """Give a record its position: the one it has if that keeps the order, else the next."""
