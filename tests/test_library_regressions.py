@@ -343,14 +343,14 @@ def test_what_has_to_be_unique_may_be_what_no_column_holds(templates, tmp_path, 
             assert library.get(key)["title"] == title
 
 
-def tags_at(stage: Stage, text: str, folder: Path) -> tuple[Path, list[object]]:
-    """Migrate a map of lists and take it to a stage; return its file, and what commands on it need to be told."""
+def tags_at(stage: Stage, text: str, folder: Path, name: str = "tags") -> tuple[Path, list[object]]:
+    """Migrate a document and take it to a stage; return its file, and what commands on it need to be told."""
     folder.mkdir()
-    (folder / "tags.json").write_text(text)
+    (folder / f"{name}.json").write_text(text)
     options = ["--data", folder, "--app", SHELF]
-    move = ["stage", "advance", "tags", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    move = ["stage", "advance", name, "--to", stage, "--policy", "ci", "--host-reads-database"]
     assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
-    return folder / "tags.json", options
+    return folder / f"{name}.json", options
 
 
 def put_in_plainly(file: Path) -> None:
@@ -417,6 +417,26 @@ def test_an_element_is_added_to_a_list_whose_others_are_in_quarantine(tmp_path, 
     assert [name for name, _ in found] == ["q", "none", "c"]
     assert "#new" in dict(found)["q"]
     assert len(dict(found)["q"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "changed"),
+    [
+        ("tags", '{"q": [[1]], "c": ["#thin"]}', '{"q": [[1],"#new"], "c": ["#thin"]}'),
+        ("tags", '{"q": ["#new", [1], [2]]}', '{"q": [[1],[2]]}'),
+        ("diary", '{"pages":[{"day":"new"},5,{"day":"tue"},6]}', '{"pages":[5,{"day":"tue"},6]}'),
+    ],
+)
+def test_a_record_that_comes_or_goes_before_one_in_quarantine_is_no_difference(tmp_path, document, text, changed):
+    file, options = tags_at(Stage.COMPLETE, text, tmp_path / "data", document)
+    with Site.open(file.parent, app=SHELF) as site:
+        records = site.repository(document)
+        key = ("q", "#new") if document == "tags" else "new"
+        records.remove(key) if records.exists(key) else records.add("#new", key=key)
+    assert command("validate", *options).code == 0
+    assert command("rollback", "--yes", *options).code == 0
+    assert file.read_text() == changed
+    assert command("validate", *options).code == 0
 
 
 def test_what_a_foreign_hand_puts_into_a_list_at_live_comes_back_with_the_files_once_it_is_settled(tmp_path):

@@ -94,11 +94,13 @@ def _compare_part(
         return (record for of, record in file.all() if of == name)
 
     def of_table() -> Iterator[Record]:
-        held = _held(Quarantine(store.connection).items(document.name, name), site.vault, document.shape)
+        items = Quarantine(store.connection).items(document.name, name)
+        placed = (replace(item, pointer=seen.moved.get(item.id, item.pointer)) for item in items)
+        held = _held(placed, site.vault, document.shape)
         mine = [] if keys is None else sorted(key for key in keys if len(key) == len(part.key))
         rows = store.all() if keys is None else iter(store.get(mine).values())
         if (first := next(held, None)) is not None:
-            rows = merge(rows, chain((first,), held), key=lambda r: LAST if r.position is None else r.position)
+            rows = merge(chain((first,), held), rows, key=lambda r: LAST if r.position is None else r.position)
         return told(rows)
 
     lens = Lens(

@@ -18,7 +18,7 @@ from ..report import Comparison, Difference, Discrepancy, DocumentReport
 from ..site import Site, tables_of
 from ..stages import Stage
 from ..stores import changes
-from . import fences
+from . import fences, placing
 from .comparing import compare_document
 from .exporting import Export
 from .looks import Look
@@ -45,7 +45,9 @@ def way_back(site: Site, connection: Connection, document: Document) -> Document
         [seen] = [s for s in survey(there, Options(skip=others), {}) if s.document.name == document.name]
         if seen.error:
             raise seen.error
-        return compare_document(there, connection, replace(seen, envelope=None))
+        held = list(Quarantine(connection).items(document.name))
+        moved = {number: pointer for number, pointer, _ in placing.moved(there, document, held)}
+        return compare_document(there, connection, replace(seen, envelope=None, moved=moved))
 
 
 def archive(site: Site, document: Document, place: Place) -> Archived:

@@ -227,7 +227,7 @@ class Export:
         held = (self._record(item) for item in self._kept.items(self.document.name, part))
         lists = self.document.shape is Shape.LISTS
         rows = gathered(self.stores[part]) if lists else self.stores[part].all()
-        return merge(rows, held, key=lambda r: LAST if r.position is None else r.position)
+        return merge(held, rows, key=lambda r: LAST if r.position is None else r.position)
 
     def _record(self, item: Quarantined) -> Record:
         value = loads(self._opened(item) or "null")

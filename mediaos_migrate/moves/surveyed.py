@@ -45,3 +45,4 @@ class Survey:
     refers: dict[str, str] = field(default_factory=dict)  # documents that its rules refer to: what they were then
     from_memory: bool = False  # not read again: a look at the same bytes is remembered
     error: MigrateError | None = None
+    moved: dict[int, str] = field(default_factory=dict)  # pointers by number in quarantine, if it was written anew
