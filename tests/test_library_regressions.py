@@ -439,6 +439,19 @@ def test_a_record_that_comes_or_goes_before_one_in_quarantine_is_no_difference(t
     assert command("validate", *options).code == 0
 
 
+@pytest.mark.parametrize("stage", [Stage.DUALWRITE, Stage.LIVE, Stage.COMPLETE], ids=str)
+def test_a_record_that_goes_and_comes_again_in_one_unit_is_put_in_the_place_of_its_twin(tmp_path, stage):
+    twins = '{"pages":[{"day":"a","mood":"1"},{"day":"a","mood":"2"},{"day":"b"}]}'
+    file, options = tags_at(stage, twins, tmp_path / "data", "diary")
+    with Site.open(file.parent, app=SHELF) as site, site.unit_of_work() as unit:
+        unit.repository("diary").remove("a")
+        unit.repository("diary").put({"day": "a", "mood": "3"})
+    assert command("mirror", "flush", *options).code == 0
+    assert command("validate", *options).code == 0
+    assert command("rollback", "--yes", *options).code == 0
+    assert file.read_text() == '{"pages":[{"day":"a","mood":"3"},{"day":"b"}]}'
+
+
 def test_what_a_foreign_hand_puts_into_a_list_at_live_comes_back_with_the_files_once_it_is_settled(tmp_path):
     file, options = tags_at(Stage.LIVE, '{"b": ["#red"], "c": ["#thin"]}', tmp_path / "data")
     put_in_plainly(file)

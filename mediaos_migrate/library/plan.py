@@ -146,8 +146,11 @@ class Plan:
             return
         self._store.remove(keys)
         self._store.remove_strays()
-        # A twin in the file is the record with this key now.
-        requeueing.take(self._store, self._name, {key for key in keys if self._fates[key].value is NOTHING})
+        taken = requeueing.take(self._store, self._name, set(keys))
+        self._rows |= self._store.rows_of(taken)
+        for key, twin in self._store.get(taken).items():
+            # It is the record with this key now, so what comes by this key is put in its place.
+            self._fates[key].before, self._fates[key].anew = twin, False
 
 
 def plans(stores: dict[str, TableStore], changes: Iterable[Change]) -> dict[str, Plan]:
