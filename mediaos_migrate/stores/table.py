@@ -18,6 +18,7 @@ from ..record import Record
 from ..secrets import HERE, LOOKS_SEALED, SEALED, SEALED_HERE, Place, Vault, is_envelope, secrets_in
 from ..shapes import Element, Shape
 from ..values import dumps, reveal
+from .children import Children
 
 BATCH: Final = 400  # keys that are asked for at once
 PLACE: Final = "coalesce(position, 4611686018427387904)"  # what a foreign hand added without a place comes last
@@ -43,6 +44,7 @@ class TableStore:
             self._columns.append("secret_state")
         self._check_names()
         self._table = quoted(part.table)
+        self._children = Children(connection, part)
         self._seen = f"temp.{quoted('_mm_seen_' + part.table)}"
         self._matches = " AND ".join(f"{quoted(name)} = ?" for name in part.key)
         self.scope = (
@@ -223,25 +225,13 @@ class TableStore:
     def _with_children(
         self, rows: Sequence[sqlite3.Row]
     ) -> Iterator[tuple[Mapping[str, Any], dict[str, list[Mapping[str, Any]]]]]:
-        children = {table: self._child_rows(table, rows) for table in self.part.children}
+        children = self._children.of(rows)
         for columns in rows:
             row = dict(zip(self._names, columns, strict=False))
             yield row, {table: found.get(self._key(row)[0], []) for table, found in children.items()}
 
     def _key(self, row: Mapping[str, Any] | sqlite3.Row) -> Key:
         return tuple([key_of_column(row[name]) for name in self.part.key])
-
-    def _child_rows(self, table: str, rows: Sequence[sqlite3.Row]) -> dict[str, list[Mapping[str, Any]]]:
-        child = self.part.children[table]
-        parents = [row[self.part.key[0]] for row in rows]
-        sql = (
-            f"SELECT * FROM {quoted(table)} WHERE {quoted(child.parent)} IN ({', '.join('?' * len(parents))}) "
-            f"ORDER BY {quoted(child.parent)}, position"
-        )
-        found: dict[str, list[Mapping[str, Any]]] = {}
-        for row in self.connection.execute(sql, parents):
-            found.setdefault(row[child.parent], []).append(row)
-        return found
 
     def rows(self, record: Record) -> Row:
         """Map a record to its row as it will be stored, secrets sealed if they are to be."""
@@ -259,8 +249,7 @@ class TableStore:
             self._insert,
             [(*self._cells(row.columns), record.position) for row, record in zip(rows, records, strict=True)],
         )
-        self._remove_children([row.key for row in rows])  # a foreign hand may have left some
-        self._put_children(rows)
+        self._children.replace(rows)  # a foreign hand may have left some
 
     def update(self, records: Sequence[Record], there: Mapping[Key, sqlite3.Row] | None = None) -> None:
         """Change the mapped columns of records that the table holds: those that differ, as each costs its indexes.
@@ -290,13 +279,7 @@ class TableStore:
                 f"UPDATE {self._table} SET {_STAMP} = ? WHERE {self._matches} AND {_STAMP} IS NOT ?",
                 [(row.columns[_STAMP], *row.key, row.columns[_STAMP]) for row in rows],
             )
-        self._remove_children([row.key for row in rows])
-        self._put_children(rows)
-
-    def _remove_children(self, keys: Sequence[Key]) -> None:
-        for table, child in self.part.children.items():
-            sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
-            self.connection.executemany(sql, [(key[0],) for key in keys])
+        self._children.replace(rows)
 
     def strays(self, documents: Collection[str] = ()) -> Iterator[tuple[str, Key]]:
         """Walk through what belongs to nobody: child rows without a parent, and shared rows of no document."""
@@ -307,30 +290,13 @@ class TableStore:
                 f"SELECT {name} FROM {self._table} WHERE {name} NOT IN ({marks})", [*documents]
             )
             yield from ((self.part.table, (key_of_column(row[0]),)) for row in rows)
-        for table, child in self.part.children.items():
-            parent, key = quoted(child.parent), quoted(self.part.key[0])
-            there = f"SELECT 1 FROM {self._table} AS p WHERE p.{key} = c.{parent}"
-            rows = self.connection.execute(
-                f"SELECT {parent}, position FROM {quoted(table)} AS c WHERE NOT EXISTS ({there}) ORDER BY 1, 2"
-            )
-            yield from ((table, (str(row[0]), str(row[1]))) for row in rows)
+        yield from self._children.strays()
 
     def remove_strays(self, documents: Collection[str] = ()) -> None:
         """Remove what belongs to nobody."""
         for table, key in list(self.strays(documents)) if self.part.document_key else ():
             self.connection.execute(f"DELETE FROM {quoted(table)} WHERE {quoted(self.part.key[0])} = ?", key)
-        for table, child in self.part.children.items():
-            there = f"SELECT {quoted(self.part.key[0])} FROM {self._table}"
-            self.connection.execute(f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} NOT IN ({there})")
-
-    def _put_children(self, rows: Sequence[Row]) -> None:
-        for table, child in self.part.children.items():
-            names = [child.parent, "position", *child.columns, "extra", "members"]
-            sql = (
-                f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES ({', '.join('?' * len(names))})"
-            )
-            items = (item for row in rows for item in row.children[table])
-            self.connection.executemany(sql, [[item[name] for name in names] for item in items])
+        self._children.remove_strays()
 
     def move(self, moves: Sequence[tuple[int, Key]]) -> None:
         """Give records another position."""
