@@ -335,6 +335,15 @@ def test_no_search_is_sql(answers_site, words):
     assert isinstance(answers_site.repository("library").search(words), list)
 
 
+def test_a_search_gives_the_shortest_text_first(folder):
+    titles = ["Zebra", "Zebras", "The Zebra", "Zebra Crossing at Night", "Crossing with a Zebra at Night"]
+    with opened(folder) as site:
+        library = site.repository("library")
+        for title in (titles[3], titles[0], titles[4], titles[2], titles[1]):
+            library.add({"kind": "movie", "title": title})
+        assert [found["title"] for found in library.search("zebra")] == titles
+
+
 @pytest.fixture(scope="module")
 def answers_site(templates):
     with opened(templates(Stage.LIVE)) as site:

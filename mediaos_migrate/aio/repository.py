@@ -52,7 +52,7 @@ class Repository:
             yield item
 
     async def search(self, words: str, limit: int | None = 100) -> Values:
-        """Return the records in which all words occur, accents and case aside, the best first."""
+        """Return the records in which all words occur, accents and case aside, the shortest text first."""
         return await self._call(self._inner.search, words, limit)
 
     async def add(self, value: Value, key: Id | None = None) -> Id:

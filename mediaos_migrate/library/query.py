@@ -50,7 +50,7 @@ class Query:
         return found
 
     def search(self, words: str, limit: int | None) -> list[Record]:
-        """Return the records in which all words occur (the last one may be a beginning), the best first."""
+        """Return the records in which all words occur (the last one may be a beginning), the shortest text first."""
         refuse_limit(limit)
         if not isinstance(words, str):
             raise UsageError(f"{words!r} is no text to search for.", "Give words.")

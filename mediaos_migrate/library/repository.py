@@ -103,7 +103,7 @@ class Repository:
             return [(_id(record.key), self._out(record.value)) for record in store.all()]
 
     def search(self, words: str, limit: int | None = 100) -> Values:
-        """Return the records in which all words occur, accents and case aside, the best first."""
+        """Return the records in which all words occur, accents and case aside, the shortest text first."""
         with self._store() as store:
             if store.connection is not self._site.connection():
                 search.build(store.connection, self.part)
