@@ -399,6 +399,20 @@ def test_a_list_that_loses_its_last_element_stays_where_it_is_as_an_empty_one(tm
     assert file.read_text() == text.replace('["x"]', "[]")
 
 
+def test_a_list_that_loses_its_last_element_has_its_name_in_a_file_that_is_made_from_nothing(tmp_path):
+    text = '{"ann": ["x"], "bob": ["y"], "cid": []}'
+    file, _ = tags_at(Stage.COMPLETE, text, tmp_path / "data")
+    with Site.open(file.parent, app=SHELF) as site:
+        for key in (("ann", "x"), ("bob", "y")):
+            site.repository("tags").remove(key)
+        site.repository("tags").add("z", key=("bob", "z"))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(file.with_name("mediaos.db"), alone)  # neither file nor backup
+    assert command("export", "--to", tmp_path / "out", "--data", alone, "--app", SHELF).code == 0
+    assert json.loads((tmp_path / "out" / "tags.json").read_text()) == {"ann": [], "bob": ["z"], "cid": []}
+
+
 def test_an_element_that_a_foreign_hand_gave_no_place_is_exported_into_its_list(tmp_path):
     file, options = tags_at(Stage.OFF, '{"b": ["#red"], "c": ["#thin"]}', tmp_path / "data")
     put_in_plainly(file)

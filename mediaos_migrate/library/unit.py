@@ -20,6 +20,7 @@ from ..quarantine import Quarantine
 from ..stages import Stage
 from ..stores.file import RECORDS
 from ..stores.table import TableStore
+from . import emptied
 from .changes import Change, owed
 from .host import Host
 from .plan import Plan, apply, plans
@@ -126,6 +127,7 @@ class Commit:
                     Journal(connection).owe(name, part, plan.debts())
                 apply(stores, planned)
                 make_present(connection, self._documents[name])
+                emptied.note(connection, stores[RECORDS], self._changes[name])
             both = [rewrite for rewrite in rewrites if stages[rewrite.document.name].writes_both]
             unit = uuid.uuid4().hex if both and len(stages) > 1 else None
             for rewrite in both:

@@ -76,7 +76,7 @@ class Export:
         self._kept = Quarantine(connection)
         self.entry = Ledger(connection).document(document.name) or Entry(document.name, document.file, SKIPPED)
         self.stores = site.stores(connection, document) if self.entry.state in (PRESENT, DAMAGED) else {}
-        self._envelope = _envelope(self.entry.envelope)
+        self._envelope = envelope_of(self.entry.envelope)
         self._empty = dict(self._envelope.empty)  # which entry of the file a list may be that has no elements
         self._pointers, self._names = Hashes(), Hashes()  # of what is in quarantine
         self._mapper = Mapper(document, document.records)
@@ -269,7 +269,8 @@ class Export:
         return self.stores[RECORDS].place(identity)
 
 
-def _envelope(text: str | None) -> Envelope:
+def envelope_of(text: str | None) -> Envelope:
+    """Read what was noted of a file's layout. Raises NeedsPerson when a foreign hand spoiled it."""
     if text is None:
         return Envelope({}, {}, None, [])
     try:
