@@ -343,14 +343,16 @@ def test_what_has_to_be_unique_may_be_what_no_column_holds(templates, tmp_path, 
             assert library.get(key)["title"] == title
 
 
-def tags_at(stage: Stage, text: str, folder: Path, name: str = "tags") -> tuple[Path, list[object]]:
-    """Migrate a document and take it to a stage; return its file, and what commands on it need to be told."""
-    folder.mkdir()
-    (folder / f"{name}.json").write_text(text)
+def tags_at(stage: Stage, text: str, folder: Path, *names: str) -> tuple[Path, list[object]]:
+    """Migrate a document (the last of some) and take it to a stage; return its file, and what commands need to hear."""
+    names = names or ("tags",)
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{names[-1]}.json"
+    file.write_text(text)
     options = ["--data", folder, "--app", SHELF]
-    move = ["stage", "advance", name, "--to", stage, "--policy", "ci", "--host-reads-database"]
+    move = ["stage", "advance", *names, "--to", stage, "--policy", "ci", "--host-reads-database"]
     assert all(command(*words, *options).code == 0 for words in (["migrate"], move))
-    return folder / f"{name}.json", options
+    return file, options
 
 
 def put_in_plainly(file: Path) -> None:
@@ -464,6 +466,21 @@ def test_a_record_that_goes_and_comes_again_in_one_unit_is_put_in_the_place_of_i
     assert command("validate", *options).code == 0
     assert command("rollback", "--yes", *options).code == 0
     assert file.read_text() == '{"pages":[{"day":"a","mood":"3"},{"day":"b"}]}'
+
+
+@pytest.mark.parametrize("stage", [Stage.DUALWRITE, Stage.LIVE], ids=str)
+def test_a_sibling_that_is_removed_before_the_container_leaves_the_others_where_they_are(tmp_path, stage):
+    text = '{"bonn": {"city": "B"}, "ulm": {"city": "U"}, "books": [], "trier": {"city": "T"}}'
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "authors.json").write_text("{}")
+    file, options = tags_at(stage, text, tmp_path / "data", "authors", "books")
+    with Site.open(file.parent, app=SHELF) as site:
+        site.repository("books", "siblings").remove("bonn")
+        site.flush()
+        site.repository("books", "siblings").put({"city": "V"}, key="ulm")
+    assert command("validate", *options).code == 0
+    assert command("rollback", "--yes", *options).code == 0
+    assert file.read_text() == '{"ulm": {"city": "V"}, "books": [], "trier": {"city": "T"}}'
 
 
 def test_what_a_foreign_hand_puts_into_a_list_at_live_comes_back_with_the_files_once_it_is_settled(tmp_path):

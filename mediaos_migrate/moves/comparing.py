@@ -23,7 +23,7 @@ from ..secrets import PLAIN, Vault, held
 from ..shapes import Element, Shape, pointer
 from ..site import Site, parts
 from ..stages import Stage
-from ..stores.file import FileStore
+from ..stores.file import SIBLINGS, FileStore
 from ..stores.table import TableStore
 from ..values import Secret, canonical, loads, redacted
 from .importing import sharing_with
@@ -56,7 +56,7 @@ def compare_document(
     told = partial(_told, progress, seen.count)
     found = [_compare_part(site, seen, home, keys, told) for home in stores.items()]
     if keys is None:
-        found += [*_strays(site, document, stores), *_compare_envelope(seen, entry)]
+        found += [*_strays(site, document, stores), *_compare_envelope(seen, _noted(stores, entry))]
     report = DocumentReport(
         document.name,
         document.file,
@@ -132,11 +132,24 @@ def _strays(site: Site, document: Document, stores: dict[str, TableStore]) -> It
             yield Comparison(table, 0, 0, {"extra": len(keys)}, kept)
 
 
-def _compare_envelope(seen: Survey, entry: Entry | None) -> list[Comparison]:
+def _noted(stores: dict[str, TableStore], entry: Entry | None) -> Any:
+    """Return what was noted of a file that no record carries; its container stands behind the siblings that are left.
+
+    What a foreign hand spoiled is returned as text, None where nothing was noted.
+    """
+    noted = _read(entry.envelope or "") if entry else None
+    if SIBLINGS in stores and isinstance(noted, dict) and isinstance(at := noted.get("at"), int):
+        store = stores[SIBLINGS]
+        held = Quarantine(store.connection).items(store.document.name, SIBLINGS)
+        noted["at"] = store.count() - store.count_from(at) + sum((item.position or 0) < at for item in held)
+    return noted
+
+
+def _compare_envelope(seen: Survey, noted: Any) -> list[Comparison]:
     """Compare what no record carries, in the canonical form that records have."""
-    if seen.envelope is None or entry is None or entry.envelope == seen.envelope:
+    if seen.envelope is None or noted is None:
         return []
-    sides = [canonical(_read(text)) for text in (seen.envelope, entry.envelope or "")]
+    sides = [canonical(_read(seen.envelope)), canonical(noted)]
     if sides[0] == sides[1]:
         return []
     digests = sha256(sides[0].encode()).digest(), sha256(sides[1].encode()).digest()
