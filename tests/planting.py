@@ -661,7 +661,7 @@ def of_quarantine(pack: str, place: Place) -> Iterator[Fault]:
     yield planted("changed", f"{update} raw = '{{\"lost\":9}}', raw_state = 'plain' WHERE {one}", changed=first)
     yield planted("no JSON", f"{update} raw = '{{', raw_state = 'plain' WHERE {one}", changed=first)
     yield planted("pointer changed", f"{update} pointer = '/nowhere' WHERE {one}", missing=first, extra="/nowhere")
-    yield planted("order", f"{update} position = position - 2 WHERE {other}", order=first)
+    yield planted("order", f"{update} position = position + 2 WHERE {one}", order=first)
     yield planted("position nulled", f"{update} position = NULL WHERE {one}", order=first)
     columns = "document, part, {}, name, position, offset, reason, raw, raw_state, at"
     more = f"({columns.format('pointer')}) SELECT {columns.format(repr('/nowhere'))}"

@@ -141,7 +141,8 @@ def _noted(stores: dict[str, TableStore], entry: Entry | None) -> Any:
     if SIBLINGS in stores and isinstance(noted, dict) and isinstance(at := noted.get("at"), int):
         store = stores[SIBLINGS]
         held = Quarantine(store.connection).items(store.document.name, SIBLINGS)
-        noted["at"] = store.count() - store.count_from(at) + sum((item.position or 0) < at for item in held)
+        before = sum(item.position is not None and item.position < at for item in held)
+        noted["at"] = store.count() - store.count_from(at) + before
     return noted
 
 
