@@ -13,6 +13,7 @@ from .errors import UsageError
 MB: Final = 10**6
 PYTHON: Final = 64 * MB  # what the interpreter and the libraries take before a record is read
 LEAST: Final = 80 * MB
+VARIABLE: Final = "MEDIAOS_MIGRATE_MAX_MEMORY"  # the size, for this process and those that it starts
 _T = TypeVar("_T")
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 

@@ -16,6 +16,7 @@ from inside import SHELF, command
 from jsonschema import Draft202012Validator
 
 from mediaos_migrate import Site, scratch
+from mediaos_migrate.budget import Budget, granting
 from mediaos_migrate.cli.main import SCHEMA
 from mediaos_migrate.drill.children import SERVER, Children
 from mediaos_migrate.drill.disasters import edit, lose
@@ -211,6 +212,18 @@ def test_only_what_the_writer_said_was_written_counts_as_acknowledged(play):
     with Children(play.folder / SERVER, play.main.site) as play.children:
         ended, groups = play.write(play.main)
     assert len(ended.acknowledged(groups)) == play.main.model.count - before == 3
+
+
+def test_what_a_drill_starts_takes_no_more_memory_than_was_granted_to_the_drill(play):
+    site = play.main.site
+    with granting(Budget(10**6)), Children(play.folder / SERVER, site) as children:
+        ended = children.run(site, "validate")
+    assert (ended.code, "1000000 of memory is too little to work with" in ended.said) == (2, True)
+
+
+def test_a_drill_refuses_a_memory_that_is_too_little_to_work_with(tmp_path):
+    told = command("drill", "--max-memory", "1M", "--data", tmp_path)
+    assert (told.code, "1M of memory is too little to work with" in told.err) == (2, True)
 
 
 def test_a_drill_that_lost_something_ends_with_three():

@@ -13,6 +13,7 @@ from ..show import drilled
 from ..site import Site
 from . import pages
 from .answers import Answer, Said, answer, narrator
+from .commands import modest
 from .options import APP, DATA, App, Data, Db, Json, KeyFile, Report, Work, example, option
 
 
@@ -72,4 +73,4 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         short_help="Play the worst day, on a copy.",
         epilog=example("drill --quick", "drill --work /srv/scratch --report drill.html"),
-    )(drill)
+    )(modest(drill))

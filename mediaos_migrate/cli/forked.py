@@ -16,7 +16,7 @@ import traceback
 from contextlib import suppress
 from typing import Any, Final
 
-from .. import backups, cli, crash, drill, library, moves
+from .. import backups, budget, cli, crash, drill, library, moves
 from .main import main
 
 OURS: Final = 70  # the exit code of a mistake of ours that no command has told
@@ -64,7 +64,8 @@ def _prepare(asked: dict[str, Any]) -> None:
 
 def _act(asked: dict[str, Any]) -> int:
     if "writes" in asked:
-        return drill.write(asked["site"], asked["writes"])
+        with budget.granting(budget.Budget(int(os.environ[budget.VARIABLE]))):
+            return drill.write(asked["site"], asked["writes"])
     sys.argv = ["mediaos-migrate", *asked["words"]]
     try:
         main()

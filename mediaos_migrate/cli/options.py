@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from .. import budget
 from ..budget import Budget
 from ..errors import UsageError
 from ..secrets import open_to_others
@@ -113,7 +114,7 @@ MaxMemory = Annotated[
     option(
         "--max-memory",
         metavar="SIZE",
-        envvar="MEDIAOS_MIGRATE_MAX_MEMORY",
+        envvar=budget.VARIABLE,
         parser=_budget,
         help="Take no more memory, as 96M or 1G. [default: 128M; also MEDIAOS_MIGRATE_MAX_MEMORY]",
     ),

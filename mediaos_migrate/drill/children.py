@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from .. import scratch
+from .. import budget, scratch
 from ..crash import VARIABLE
 from ..errors import CouldNotCheck
 from ..site import Site
@@ -77,6 +77,7 @@ class Children:
         self._folder, self._key, self._app = folder, site.vault.key, str(site.pack.folder)
         variables = (*site.pack.folder_variables, site.pack.key_variable, VARIABLE)
         env = {name: value for name, value in os.environ.items() if name not in variables}
+        env[budget.VARIABLE] = str(budget.granted().memory)
         words = [*within, sys.executable, "-P", "-m", MODULE]
         self._server = subprocess.Popen(  # noqa: S603  it is ourselves
             words,
