@@ -12,7 +12,7 @@ from .errors import Refused
 from .site import Site
 
 BACKUP: Final = 1  # what a migration writes, in sizes of the files: the copies …
-DATABASE: Final = 2  # … and the database with its journal
+DATABASE: Final = 3  # … and the database with its log, 1.3 of each and what both take when they are small
 REHEARSAL: Final = 1 + BACKUP + DATABASE + 1  # a site, what a migration makes of it, and the export
 DRILL: Final = 75  # a site with its database and eight backups of both, and two copies of that at a time
 

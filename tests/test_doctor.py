@@ -11,6 +11,7 @@ import pytest
 from conftest import FIXTURES, KEY
 from inside import OTHER_KEY, command
 
+from benchmarks import library
 from mediaos_migrate import room
 from mediaos_migrate.moves import doctor
 
@@ -271,3 +272,15 @@ def test_the_doctor_makes_nothing(site_folder):
     before = sorted(site_folder.rglob("*"))
     command("doctor", "--data", site_folder)
     assert sorted(site_folder.rglob("*")) == before
+
+
+def test_a_migration_has_room_for_what_each_byte_of_a_file_adds_to_the_database_and_to_its_log(tmp_path):
+    sizes, grown = [], []
+    for count in (1, 4000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        library.write(folder / "library.json", count)
+        assert command("migrate", "--data", folder).code == 0
+        sizes.append((folder / "library.json").stat().st_size)
+        grown.append((folder / "mediaos.db").stat().st_size)
+    assert 2 * (grown[1] - grown[0]) <= room.DATABASE * (sizes[1] - sizes[0])  # the log holds it once more
