@@ -57,7 +57,7 @@ def test_the_process_beside_writes_what_is_owed_again_and_again(data):
 
 def test_a_process_beside_that_was_killed_begins_anew(data):
     with Site.open(data) as site:
-        site.wake = lambda _: None
+        site.wake, site.shadow.rate = lambda _: None, 0.0
         key = change(site, 1901)
         assert site._aside.flush()
         process = site._aside._process

@@ -56,7 +56,9 @@ def compare_document(
     told = partial(_told, progress, seen.count)
     found = [_compare_part(site, seen, home, keys, told) for home in stores.items()]
     if keys is None:
-        found += [*_strays(site, document, stores), *_compare_envelope(seen, _noted(stores, entry))]
+        found += _strays(site, document, stores)
+        if entry is None or entry.envelope != seen.envelope:
+            found += _compare_envelope(seen, _noted(stores, entry))
     report = DocumentReport(
         document.name,
         document.file,
