@@ -750,6 +750,14 @@ def test_no_glance_overlooks_what_was_done_to_quarantine_or_envelope(tmp_path, s
     assert (validate(folder).code, validate(folder, "--quick").code) == (0, 0)
 
 
+@pytest.mark.parametrize("spoiled", ["null", "{}", "x", ""])
+def test_whatever_is_put_in_place_of_an_envelope_is_a_difference(tmp_path, spoiled):
+    folder = films(tmp_path / "data", 3)
+    assert command("migrate", "--data", folder).code == 0
+    sql(folder, f"UPDATE _mm_documents SET envelope = '{spoiled}' WHERE document = 'library'")
+    assert validate(folder).code == 3
+
+
 def test_no_glance_overlooks_columns_that_were_exchanged(tmp_path):
     folder = films(tmp_path / "data", 3, posterUrl="one", backgroundUrl="two")
     assert command("migrate", "--data", folder).code == 0

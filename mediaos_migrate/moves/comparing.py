@@ -57,7 +57,7 @@ def compare_document(
     found = [_compare_part(site, seen, home, keys, told) for home in stores.items()]
     if keys is None:
         found += _strays(site, document, stores)
-        if entry is None or entry.envelope != seen.envelope:
+        if entry is not None and entry.envelope != seen.envelope:
             found += _compare_envelope(seen, _noted(stores, entry))
     report = DocumentReport(
         document.name,
@@ -134,12 +134,12 @@ def _strays(site: Site, document: Document, stores: dict[str, TableStore]) -> It
             yield Comparison(table, 0, 0, {"extra": len(keys)}, kept)
 
 
-def _noted(stores: dict[str, TableStore], entry: Entry | None) -> Any:
+def _noted(stores: dict[str, TableStore], entry: Entry) -> Any:
     """Return what was noted of a file that no record carries; its container stands behind the siblings that are left.
 
-    What a foreign hand spoiled is returned as text, None where nothing was noted.
+    What a foreign hand spoiled is returned as text.
     """
-    noted = _read(entry.envelope or "") if entry else None
+    noted = _read(entry.envelope or "")
     if SIBLINGS in stores and isinstance(noted, dict) and isinstance(at := noted.get("at"), int):
         store = stores[SIBLINGS]
         held = Quarantine(store.connection).items(store.document.name, SIBLINGS)
@@ -150,7 +150,7 @@ def _noted(stores: dict[str, TableStore], entry: Entry | None) -> Any:
 
 def _compare_envelope(seen: Survey, noted: Any) -> list[Comparison]:
     """Compare what no record carries, in the canonical form that records have."""
-    if seen.envelope is None or noted is None:
+    if seen.envelope is None:
         return []
     sides = [canonical(_read(seen.envelope)), canonical(noted)]
     if sides[0] == sides[1]:
