@@ -17,8 +17,9 @@ from .changes import REMOVE, Change
 
 def note(connection: Connection, store: TableStore, changes: Iterable[Change]) -> None:
     """Note which lists these changes have left without an element; who writes over an older file knows by itself."""
-    entry = Ledger(connection).document(store.document.name)
-    if store.document.shape is not Shape.LISTS or store.named is None or entry is None:
+    if store.document.shape is not Shape.LISTS or store.named is None:
+        return
+    if (entry := Ledger(connection).document(store.document.name)) is None:
         return
     at, envelope = store.part.key.index(store.named), envelope_of(entry.envelope)
     names = dict.fromkeys(change.key[at] for change in changes if change.op == REMOVE)
