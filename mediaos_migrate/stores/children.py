@@ -41,7 +41,6 @@ class Children:
         for table, child in self._tables.items():
             sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
             self._connection.executemany(sql, [(row.key[0],) for row in rows])
-        for table, child in self._tables.items():
             names = [child.parent, "position", *child.columns, "extra", "members"]
             marks = ", ".join("?" * len(names))
             sql = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES ({marks})"
