@@ -16,7 +16,7 @@ from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
 BUSY_SECONDS: Final = 30
 LOG_PAGES: Final = 3000  # of a log are brought into the database at once: a writer waits for it, so not too often
-LOG: Final = 13 * 10**6  # bytes of a log that stay between two transactions: to write over them is twice as fast
+LOG: Final = 13 * 10**6  # bytes of a log that stay between two transactions: to write over them waits less than to grow
 _FULL, _EXTRA = 2, 3  # how SQLite numbers them
 _FETCHED: Final = 32  # rows at once, as long as they are light
 _JUDGED: Final = 8  # one row in so many is weighed
