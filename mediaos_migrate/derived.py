@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Final
 
 from .pack import Derived
 
 _ID = re.compile(r"[0-9a-z]{9,14}\Z")
-_DAY: Final = 24 * 60 * 60 * 1000
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  all of this is UTC
+_YEARS: Final = range(2015, 2041)  # an IMDb id (tt1375666) decodes to 2044
 
 
 def deriving(derived: Derived) -> Callable[[str], str | None]:
@@ -31,15 +31,5 @@ def creation_hint(identity: str) -> str | None:
     """Decode the creation time that an id of the app begins with: eight base-36 digits of milliseconds."""
     if not _ID.match(identity):
         return None
-    days, rest = divmod(int(identity[:8], 36), _DAY)
-    day = _day(days)
-    seconds, milliseconds = divmod(rest, 1000)
-    minutes, second = divmod(seconds, 60)
-    return day and f"{day}T{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{milliseconds:03d}Z"
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> str | None:
-    """Spell a day, counted from 1970; None when no app can have made a record then."""
-    day = date(1970, 1, 1) + timedelta(days)
-    return day.isoformat() if 2015 <= day.year <= 2040 else None  # noqa: PLR2004  an IMDb id (tt1375666) decodes to 2044
+    time = _EPOCH + timedelta(milliseconds=int(identity[:8], 36))  # at most of 2059
+    return f"{time.isoformat(timespec='milliseconds')}Z" if time.year in _YEARS else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from json.encoder import encode_basestring_ascii
+from typing import Final, NamedTuple
 
 from .engines.sqlite import Connection
 from .report import Key
@@ -30,8 +31,7 @@ class Intent:
     at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Debt:
+class Debt(NamedTuple):
     """A change that a file lacks: of which record, `put` or `remove`, and the digest of what it was before."""
 
     key: Key
@@ -64,7 +64,7 @@ class Journal:
 
     def owe(self, document: str, part: str, changes: Iterable[Debt]) -> None:
         """Note changes that the table has and the file has not; what the file says of a record is noted once."""
-        debts = [(document, part, json.dumps(debt.key), debt) for debt in changes]
+        debts = [(document, part, _spelled(debt.key), debt) for debt in changes]
         self._db.executemany(
             f"INSERT INTO _mm_journal (document, part, key, op, at) VALUES (?, ?, ?, ?, {NOW})",
             [(*place, debt.op) for *place, debt in debts],
@@ -149,3 +149,8 @@ class Journal:
     def close(self, document: str) -> None:
         """Close the intent of a document."""
         self._db.execute("DELETE FROM _mm_intents WHERE document = ?", (document,))
+
+
+def _spelled(key: Key) -> str:
+    """Spell a key as `json.dumps` does, several times as fast."""
+    return f"[{', '.join(map(encode_basestring_ascii, key))}]"

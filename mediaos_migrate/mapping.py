@@ -7,8 +7,7 @@ reserved name: a member is there if its column is not NULL or `extra` has it; an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .codecs import CODECS, Codec, bindable, from_json, key_text, plain
 from .derived import deriving
@@ -19,13 +18,12 @@ from .values import dumps
 _NO_MEMBERS: Final = (KEY, VALUE, DOCUMENT)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A record in the words of the table: its own columns, and the rows of its child tables."""
 
     key: tuple[str, ...]
     columns: dict[str, Any]
-    children: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    children: dict[str, list[dict[str, Any]]]
 
 
 def key_of_column(value: Any) -> str:

@@ -6,8 +6,7 @@ import random
 import string
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import NeedsKey, UsageError
 from ..journal import Owed
@@ -24,8 +23,7 @@ REMOVE: Final = "remove"
 _DIGITS: Final = string.digits + string.ascii_lowercase
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What shall become of one record of one part of a document; an update's value holds the new members only."""
 
     document: Document
