@@ -87,7 +87,7 @@ class Inspector:
         if not isinstance(value, dict):
             return
         for rule in self._unique:
-            if (found := _rough(rule, value)) is not None:
+            if (found := rough(rule, value)) is not None:
                 self._twins[rule.code].meet(found, record.start)
         for rule in self._single:
             self._check(rule, record, value)
@@ -116,7 +116,7 @@ class Inspector:
             if not isinstance(record.value, dict):
                 continue
             for rule in self._unique:
-                if hash(_rough(rule, record.value)) not in self._again[rule.code]:
+                if hash(rough(rule, record.value)) not in self._again[rule.code]:
                     continue
                 if (found := folded(rule, record.value)) is not None:
                     groups[rule.code].add(found, record)
@@ -206,19 +206,21 @@ class _Groups:
                 yield Anomaly(code, shown, f"with {', '.join(others[:3])}", start)
 
 
-def _rough(rule: Rule, value: dict[str, Any]) -> Hashable:
-    """Return what is quickly found to be twice: the same for all records whose folded values are."""
+def rough(rule: Rule, value: dict[str, Any]) -> Hashable:
+    """Return what is quickly found to be twice: the same for exactly the records whose folded values are."""
     parts: list[Any] = [value.get(member) for member in rule.unique]
     if set(map(type, parts)) != {str}:
-        return folded(rule, value)
+        parts = [*map(reveal, parts)]
+        if not all(isinstance(part, str) for part in parts):
+            return folded(rule, value)
     return tuple(
         part.lower() if member in rule.lower else part for member, part in zip(rule.unique, parts, strict=True)
     )
 
 
 def folded(rule: Rule, value: dict[str, Any]) -> str | None:
-    """Return what a rule compares of a record; None when a part of it is missing."""
-    parts = [value.get(member) for member in rule.unique]
+    """Return what a rule compares of a record, secrets revealed; None when a part of it is missing."""
+    parts = [reveal(value.get(member)) for member in rule.unique]
     if None in parts:
         return None
     compared = [

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mediaos_migrate.anomalies import Inspector
+from mediaos_migrate.anomalies import Inspector, folded, rough
 from mediaos_migrate.pack.loading import load
 from mediaos_migrate.record import Record
 from mediaos_migrate.report import CAP, Anomaly
 from mediaos_migrate.secrets import Vault
 from mediaos_migrate.shapes import Element
+from mediaos_migrate.values import Number, Secret
 
 RECORDS = 3 * CAP
+TEXTS = st.sampled_from(["a", "A", "b", "1", ""])
+PARTS = st.one_of(TEXTS, TEXTS.map(Secret), st.sampled_from([None, 1, True, Number("1.0"), Number("1e0"), ["a"]]))
 
 
 class Film(dict[str, Any]):
@@ -69,3 +74,17 @@ def test_no_record_is_held_until_its_twin_comes(each: int) -> None:
     gc.collect()
     inspected(each, watched())
     assert most <= 3
+
+
+@pytest.mark.parametrize("hidden", ["Heat", "HEAT", "heat"])
+def test_a_title_that_is_hidden_is_compared_like_one_that_is_not(hidden):
+    rule = next(rule for rule in load("mediaos").document("library").parts[0].rules if rule.unique)
+    plain = {"kind": "movie", "title": "Heat"}
+    assert rough(rule, {"kind": "movie", "title": Secret(hidden)}) == rough(rule, plain)
+    assert rough(rule, {"kind": Secret("series"), "title": Secret(hidden)}) != rough(rule, plain)
+
+
+@given(*(st.fixed_dictionaries({"kind": PARTS, "title": PARTS}) for _ in range(2)))
+def test_what_is_quickly_found_to_be_alike_is_alike(one, other):
+    rule = next(rule for rule in load("mediaos").document("library").parts[0].rules if rule.unique)
+    assert (rough(rule, one) == rough(rule, other)) == (folded(rule, one) == folded(rule, other))

@@ -564,6 +564,14 @@ def test_a_copy_holds_what_is_only_in_the_log(base, tmp_path):
 # ── transactions ──
 
 
+@pytest.mark.parametrize("count", [0, 1, 19, 20, 21, 60, 61])
+def test_rows_are_inserted_in_their_order_however_many_there_are(opened, count):
+    opened.execute("CREATE TABLE many (a, b)")
+    rows = [(number, str(number)) for number in range(count)]
+    sqlite.insert_many(opened, "INSERT INTO many (a, b) VALUES", rows)
+    assert [tuple(row) for row in opened.execute("SELECT a, b FROM many ORDER BY rowid")] == rows
+
+
 def test_a_transaction_is_kept_whole(opened):
     with sqlite.transaction(opened):
         opened.execute("CREATE TABLE a (x)")

@@ -713,3 +713,25 @@ def test_a_step_that_is_refused_after_others_says_so(folder):
     assert (told.code, told.json["error"]["type"]) == (5, "Incomplete")
     assert {step["document"] for step in told.json["error"]["steps"]} >= {"users"}
     assert command("stage", "advance", "library", *words, key=KEY).json["error"]["type"] == "Refused"
+
+
+@pytest.mark.parametrize(
+    ("document", "value"),
+    [
+        ("library", {"kind": "movie", "title": "A film that nobody has"}),
+        ("wanted", {"id": "nobody-has", "kind": "movie", "title": "It"}),
+    ],
+)
+def test_a_write_looks_at_no_record_but_its_own(templates, tmp_path, document, value):
+    folder = Path(shutil.copytree(templates(Stage.LIVE), tmp_path / "config"))
+    at_stage(folder, Stage.LIVE, document)
+    with Site.open(data=folder) as site:
+        connection, asked = site.connection(), []
+        connection.set_trace_callback(asked.append)
+        site.repository(document).add(value)
+        connection.set_trace_callback(None)
+        table = site.pack.document(document).records.table
+        looks = [sql for sql in asked if f"FROM [{table}]" in sql and sql.lstrip().startswith(("SELECT", "WITH"))]
+        plans = [step[3] for sql in looks for step in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    assert looks
+    assert not [step for step in plans if step.startswith(f"SCAN {table}") and "INDEX" not in step]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
@@ -18,6 +19,7 @@ BUSY_SECONDS: Final = 30
 LOG_PAGES: Final = 3000  # of a log are brought into the database at once: a writer waits for it, so not too often
 LOG: Final = 13 * 10**6  # bytes of a log that stay between two transactions: to write over them waits less than to grow
 _FULL, _EXTRA = 2, 3  # how SQLite numbers them
+_INSERTED: Final = 20  # rows by one statement: what triggers cost (a journal for each statement) is shared by them
 _FETCHED: Final = 32  # rows at once, as long as they are light
 _JUDGED: Final = 8  # one row in so many is weighed
 _ASIDE: Final = ("-wal", "-shm", "-journal")
@@ -222,6 +224,16 @@ def moment(connection: Connection) -> Iterator[None]:
     finally:
         if begins and connection.in_transaction:
             connection.execute("COMMIT")
+
+
+def insert_many(connection: Connection, insert: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, `insert` being the statement up to VALUES; all of them have as many columns."""
+    whole = len(rows) - len(rows) % _INSERTED
+    for some, times in ((rows[:whole], _INSERTED), (rows[whole:], len(rows) - whole)):
+        if some:
+            marks = f"({', '.join('?' * len(some[0]))})"
+            groups = (chain.from_iterable(some[start : start + times]) for start in range(0, len(some), times))
+            connection.executemany(f"{insert} {', '.join([marks] * times)}", map(tuple, groups))
 
 
 def quoted(name: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from ..anomalies import folded
+from ..anomalies import rough
 from ..errors import Conflict, NoRecord, UsageError
 from ..journal import Debt
 from ..moves import requeueing
@@ -81,23 +81,25 @@ class Plan:
                 self._check_unique(rule)
 
     def _check_unique(self, rule: Rule) -> None:
-        touched = [(key, fate) for key, fate in self._fates.items() if not _untouched(rule, fate)]
-        mine: dict[str, list[Key]] = {}
-        for key, fate in self._fates.items() if touched else ():
-            if (told := _told(rule, fate.value)) is not None:
-                mine.setdefault(told, []).append(key)
-        for key, fate in touched:
-            told = _told(rule, fate.value)
-            if told is None or (fate.before and told == _told(rule, fate.before.value)):
-                continue
-            for other in (*mine[told], *self._elsewhere(rule, fate.value)):
+        if all(_untouched(rule, fate) for fate in self._fates.values()):
+            return
+        told = {key: text for key, fate in self._fates.items() if (text := _told(rule, fate.value)) is not None}
+        mine: dict[Hashable, list[Key]] = {}
+        for key, text in told.items():
+            mine.setdefault(text, []).append(key)
+        came = [key for key, text in told.items() if text != self._told_before(rule, key)]
+        for key in came:
+            for other in mine[told[key]]:
                 if other != key:
                     raise self._conflict(rule, other)
+        wanted = ([reveal(self._fates[key].value[member]) for member in rule.unique] for key in came)
+        for other in self._store.like(rule.unique, rule.lower, wanted):
+            if other not in self._fates:
+                raise self._conflict(rule, other)
 
-    def _elsewhere(self, rule: Rule, value: Any) -> Iterator[Key]:
-        """Find records that the unit does not touch."""
-        wanted = {member: reveal(value[member]) for member in rule.unique}
-        yield from (key for key in self._store.like(wanted, frozenset(rule.lower)) if key not in self._fates)
+    def _told_before(self, rule: Rule, key: Key) -> Hashable:
+        before = self._fates[key].before
+        return before and _told(rule, before.value)
 
     def _conflict(self, rule: Rule, other: Key) -> Conflict:
         document, what = self._store.document.name, " and ".join(rule.unique)
@@ -195,8 +197,6 @@ def _untouched(rule: Rule, fate: Fate) -> bool:
     return all(type(one) is str and one == other for one, other in pairs)
 
 
-def _told(rule: Rule, value: Any) -> str | None:
+def _told(rule: Rule, value: Any) -> Hashable:
     """Return what a rule compares of a record, None where it does not apply."""
-    if not isinstance(value, dict):
-        return None
-    return folded(rule, {member: reveal(value.get(member)) for member in rule.unique})
+    return rough(rule, value) if isinstance(value, dict) else None

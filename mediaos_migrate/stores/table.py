@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 from ..codecs import comparable
 from ..documents.writer import LAST
-from ..engines.sqlite import Connection, columns_of, pieces, quoted
+from ..engines.sqlite import Connection, columns_of, insert_many, pieces, quoted
 from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
 from ..pack import Document, Hidden, Part
@@ -55,11 +55,11 @@ class TableStore:
     def _prepare(self) -> None:
         self._cells = itemgetter(*self._columns)  # of a row's columns, in the order in which they are inserted
         columns = [*self._columns, "position"]
-        names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
+        names = ", ".join(map(quoted, columns))
         self._names = columns
         self._select = f"SELECT {names} FROM {self._table}"
         self._select_numbered = f"SELECT {names}, rowid FROM {self._table}"
-        self._insert = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"
+        self._insert = f"INSERT INTO {self._table} ({names}) VALUES"
         linked = [name for name, derived in self.part.derived.items() if derived.by == "link"]
         self._changing = frozenset(columns).difference(self.part.key, linked)
 
@@ -109,20 +109,32 @@ class TableStore:
         )
         return int(self.connection.execute(sql, (self.document.name,)).fetchone()[0])
 
-    def like(self, wanted: Mapping[str, Any], lower: frozenset[str]) -> Iterator[Key]:
-        """Walk through the keys of records whose members are the same, case aside where that is asked for."""
-        if not all(map(comparable, wanted.values())):
-            return
-        tests: list[str] = [self.scope]
-        values: list[Any] = []
-        for member, value in wanted.items():
-            column = next(name for name, column in self.part.columns.items() if column.member == member)
-            folds = member in lower and isinstance(value, str)
-            tests.append(f"{self._lower(column) if folds else quoted(column)} IS ?")
-            values.append(value.lower() if folds else value)
+    def like(self, members: Sequence[str], lower: Collection[str], wanted: Iterable[Sequence[Any]]) -> Iterator[Key]:
+        """Walk through the keys of records whose members have one of these sets of values, case aside where asked."""
+        columns = {column.member: name for name, column in self.part.columns.items()}
+        terms = [self._lower(columns[name]) if name in lower else quoted(columns[name]) for name in members]
+        values = [
+            [_lowered(value) if name in lower else value for name, value in zip(members, some, strict=True)]
+            for some in wanted
+            if all(map(comparable, some))
+        ]
         names = ", ".join(map(quoted, self.part.key))
-        rows = self.connection.execute(f"SELECT {names} FROM {self._table} WHERE {' AND '.join(tests)}", values)
-        yield from (tuple(map(key_of_column, row)) for row in rows)
+        for rows in self._among(f"SELECT {names} FROM {self._table}", terms, values):
+            yield from (tuple(map(key_of_column, row)) for row in rows)
+
+    def _among(self, select: str, terms: Sequence[str], wanted: Sequence[Sequence[Any]]) -> Iterator[list[sqlite3.Row]]:
+        """Find the rows in which these terms have one of the sets of values, some at a time."""
+        mark, size = f"({', '.join('?' * len(terms))})", BATCH // len(terms)
+        names = [f"_mm_{number}" for number in range(len(terms))]
+        same = " AND ".join(f"{term} = {name}" for term, name in zip(terms, names, strict=True))
+        for start in range(0, len(wanted), size):
+            some = wanted[start : start + size]
+            # A join: for an IN with several columns SQLite would rather look at every row than use their index.
+            sql = (
+                f"WITH _mm_wanted ({', '.join(names)}) AS (VALUES {', '.join([mark] * len(some))}) "
+                f"{select} JOIN _mm_wanted ON {same} WHERE {self.scope}"
+            )
+            yield self.connection.execute(sql, [value for values in some for value in values]).fetchall()
 
     def _lower(self, column: str) -> str:
         """Say a column in small letters: by the column that is derived so, else as the app lowers them."""
@@ -203,13 +215,8 @@ class TableStore:
     def rows_of(self, keys: Sequence[Key]) -> dict[Key, sqlite3.Row]:
         """Return the rows with these keys as they are stored, as many as there are."""
         found: dict[Key, sqlite3.Row] = {}
-        names = ", ".join(map(quoted, self.part.key))
-        mark = f"({', '.join('?' * len(self.part.key))})"
-        keys = [key for key in keys if all(map(comparable, key))]
-        for start in range(0, len(keys), BATCH // len(self.part.key)):
-            some = keys[start : start + BATCH // len(self.part.key)]
-            sql = f"{self._select} WHERE ({names}) IN (VALUES {', '.join([mark] * len(some))})"
-            rows = self.connection.execute(sql, [text for key in some for text in key]).fetchall()
+        wanted = [key for key in keys if all(map(comparable, key))]
+        for rows in self._among(self._select, list(map(quoted, self.part.key)), wanted):
             found.update((self._key(row), row) for row in rows)
         return found
 
@@ -245,7 +252,8 @@ class TableStore:
     def insert(self, records: Sequence[Record]) -> None:
         """Add records that the table does not hold."""
         rows = [self.rows(record) for record in records]
-        self.connection.executemany(
+        insert_many(
+            self.connection,
             self._insert,
             [(*self._cells(row.columns), record.position) for row, record in zip(rows, records, strict=True)],
         )
