@@ -110,6 +110,11 @@ class Plan:
             rule=rule.code,
         )
 
+    @property
+    def keys(self) -> list[Key]:
+        """The records that the plan is about."""
+        return list(self._fates)
+
     def debts(self) -> list[Debt]:
         """Say what the file will lack, with what the table says before: the file says the same while none is owed."""
         digests = {key: record.digest for key, record in self._before.items()}
@@ -147,7 +152,6 @@ class Plan:
         if not keys:
             return
         self._store.remove(keys)
-        self._store.remove_strays()
         taken = requeueing.take(self._store, self._name, set(keys))
         self._rows |= self._store.rows_of(taken)
         for key, twin in self._store.get(taken).items():
@@ -167,8 +171,8 @@ def apply(stores: dict[str, TableStore], planned: dict[str, Plan]) -> None:
     """Write what is planned for one document."""
     for plan in planned.values():
         plan.write()
-    for store in stores.values():
-        store.link()
+    for part, plan in planned.items():
+        stores[part].link(plan.keys)
 
 
 def _refuse(part: Part, change: Change, now: Any) -> None:

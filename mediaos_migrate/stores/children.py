@@ -38,14 +38,19 @@ class Children:
 
     def replace(self, rows: Sequence[Row]) -> None:
         """Put the children of mapped records in the place of those that are there."""
+        self.remove([row.key for row in rows])
         for table, child in self._tables.items():
-            sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
-            self._connection.executemany(sql, [(row.key[0],) for row in rows])
             names = [child.parent, "position", *child.columns, "extra", "members"]
             marks = ", ".join("?" * len(names))
             sql = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES ({marks})"
             items = (item for row in rows for item in row.children[table])
             self._connection.executemany(sql, [[item[name] for name in names] for item in items])
+
+    def remove(self, parents: Sequence[Key]) -> None:
+        """Remove the children of these records."""
+        for table, child in self._tables.items():
+            sql = f"DELETE FROM {quoted(table)} WHERE {quoted(child.parent)} = ?"
+            self._connection.executemany(sql, [key[:1] for key in parents])
 
     def strays(self) -> Iterator[tuple[str, Key]]:
         """Walk through the rows whose parent is not there."""

@@ -328,7 +328,8 @@ class TableStore:
         return int(self.connection.execute(sql, (position,)).fetchone()[0])
 
     def remove(self, keys: Sequence[Key]) -> None:
-        """Remove records; their child rows go with them."""
+        """Remove records, and their child rows with them."""
+        self._children.remove(keys)
         self.connection.executemany(f"DELETE FROM {self._table} WHERE {self._matches}", keys)
 
     def watch(self) -> None:
@@ -355,8 +356,8 @@ class TableStore:
             yield found
         self.connection.execute(f"DROP TABLE {self._seen}")
 
-    def link(self) -> None:
-        """Point each linked column to the record it names, where that record exists."""
+    def link(self, keys: Sequence[Key] | None = None) -> None:
+        """Point each linked column to the record it names, where that record exists: of all records, or of these."""
         for name, derived in self.part.derived.items():
             if derived.by != "link":
                 continue
@@ -369,7 +370,11 @@ class TableStore:
                 raise BadPack(f"The linked column `{name}` of `{self.part.table}` is no foreign key.", "Mend the pack.")
             table, to = map(quoted, target)
             found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self._table}.{of})"
-            self.connection.execute(f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}")
+            sql = f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}"
+            if keys is None:
+                self.connection.execute(sql)
+            else:
+                self.connection.executemany(f"{sql} AND {self._matches}", keys)
 
 
 def _lowered(value: Any) -> Any:
