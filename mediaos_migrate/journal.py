@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Final, NamedTuple
 
-from .engines.sqlite import Connection
+from .engines.sqlite import Connection, insert_many
 from .report import Key
 
 NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
@@ -65,12 +65,15 @@ class Journal:
     def owe(self, document: str, part: str, changes: Iterable[Debt]) -> None:
         """Note changes that the table has and the file has not; what the file says of a record is noted once."""
         debts = [(document, part, _spelled(debt.key), debt) for debt in changes]
-        self._db.executemany(
-            f"INSERT INTO _mm_journal (document, part, key, op, at) VALUES (?, ?, ?, ?, {NOW})",
-            [(*place, debt.op) for *place, debt in debts],
+        at = self._db.execute(f"SELECT {NOW}").fetchone()[0]
+        insert_many(
+            self._db,
+            "INSERT INTO _mm_journal (document, part, key, op, at) VALUES",
+            [(*place, debt.op, at) for *place, debt in debts],
         )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO _mm_records (document, part, key, digest) VALUES (?, ?, ?, ?)",
+        insert_many(
+            self._db,
+            "INSERT OR IGNORE INTO _mm_records (document, part, key, digest) VALUES",
             [(*place, debt.base) for *place, debt in debts],
         )
 

@@ -177,11 +177,11 @@ def apply(stores: dict[str, TableStore], planned: dict[str, Plan]) -> None:
 
 def _refuse(part: Part, change: Change, now: Any) -> None:
     """Raise what stands against a change, given the value of the record now."""
-    name, key = change.document.name, " / ".join(change.key)
+    name = change.document.name
     if change.op == ADD and now is not NOTHING:
-        raise Conflict(f"{name} has a record {key} already.", "Use `put` to change it.")
+        raise Conflict(f"{name} has a record {' / '.join(change.key)} already.", "Use `put` to change it.")
     if (change.op == REMOVE and now is NOTHING) or (change.op == UPDATE and not isinstance(now, dict)):
-        raise NoRecord(f"{name} has no record {key}.", "Use `add`.")
+        raise NoRecord(f"{name} has no record {' / '.join(change.key)}.", "Use `add`.")
     if change.op != UPDATE:
         return
     for member in {*(part.columns[column].member for column in part.key), *part.echo} & change.value.keys():
