@@ -572,6 +572,13 @@ def test_rows_are_inserted_in_their_order_however_many_there_are(opened, count):
     assert [tuple(row) for row in opened.execute("SELECT a, b FROM many ORDER BY rowid")] == rows
 
 
+def test_rows_are_inserted_where_a_statement_holds_few_values(opened):
+    opened.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 5)
+    opened.execute("CREATE TABLE many (a, b)")
+    sqlite.insert_many(opened, "INSERT INTO many (a, b) VALUES", [(number, None) for number in range(7)])
+    assert [row["a"] for row in opened.execute("SELECT a FROM many ORDER BY rowid")] == list(range(7))
+
+
 def test_a_transaction_is_kept_whole(opened):
     with sqlite.transaction(opened):
         opened.execute("CREATE TABLE a (x)")

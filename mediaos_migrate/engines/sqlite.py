@@ -228,12 +228,14 @@ def moment(connection: Connection) -> Iterator[None]:
 
 def insert_many(connection: Connection, insert: str, rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows, `insert` being the statement up to VALUES; all of them have as many columns."""
-    whole = len(rows) - len(rows) % _INSERTED
-    for some, times in ((rows[:whole], _INSERTED), (rows[whole:], len(rows) - whole)):
+    wide = len(rows[0]) if rows else 1
+    most = min(_INSERTED, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // wide)
+    marks = f"({', '.join('?' * wide)})"
+    left = len(rows) % most
+    for some, times in ((rows[: len(rows) - left], most), (rows[len(rows) - left :], left)):
         if some:
-            marks = f"({', '.join('?' * len(some[0]))})"
-            groups = (chain.from_iterable(some[start : start + times]) for start in range(0, len(some), times))
-            connection.executemany(f"{insert} {', '.join([marks] * times)}", map(tuple, groups))
+            groups = (tuple(chain.from_iterable(some[start : start + times])) for start in range(0, len(some), times))
+            connection.executemany(f"{insert} {', '.join([marks] * times)}", groups)
 
 
 def quoted(name: str) -> str:
