@@ -15,7 +15,7 @@ from conftest import KEY, clean_environment
 from inside import SHELF, command
 
 from mediaos_migrate import MigrateError, Site, files
-from mediaos_migrate.errors import NeedsPerson, UsageError
+from mediaos_migrate.errors import NeedsPerson, NoRecord, UsageError
 from mediaos_migrate.journal import Journal
 from mediaos_migrate.library import aside, view
 from mediaos_migrate.moves import mirroring
@@ -491,3 +491,36 @@ def test_what_a_foreign_hand_puts_into_a_list_at_live_comes_back_with_the_files_
     assert command("rollback", "--yes", *options).code == 0
     assert json.loads(file.read_text()) == {"b": ["#red", "#plain"], "c": ["#thin"]}
     assert command("validate", *options).code == 0
+
+
+def one_at(stage: Stage, folder: Path) -> tuple[Path, list[object]]:
+    """Take a document that is one value to a stage."""
+    return tags_at(stage, '{"a": 1}', folder, "prefs")
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.DUALWRITE, Stage.LIVE, Stage.COMPLETE], ids=str)
+def test_the_one_value_of_a_file_is_replaced_and_never_removed(tmp_path, stage):
+    file, _ = one_at(stage, tmp_path / "data")
+    with Site.open(file.parent, app=SHELF) as site:
+        prefs = site.repository("prefs")
+        with pytest.raises(UsageError, match="is one value"):
+            prefs.remove("prefs")
+        with pytest.raises(NoRecord):
+            prefs.remove("other")
+        assert prefs.get("prefs") == {"a": 1}
+        prefs.put({"b": 2})
+        assert prefs.get("prefs") == {"b": 2}
+    assert json.loads(file.read_text()) == ({"a": 1} if stage is Stage.COMPLETE else {"b": 2})
+
+
+def test_no_file_is_written_of_a_value_that_a_foreign_hand_removed(tmp_path):
+    file, options = one_at(Stage.LIVE, tmp_path / "data")
+    with closing(sqlite3.connect(file.with_name("mediaos.db"), isolation_level=None)) as database:
+        database.execute("DELETE FROM prefs")
+    done = command("repair", "--believe", "table", "prefs", "--yes", *options)
+    assert done.code == 7
+    assert "The value of prefs.json is gone" in done.err
+    assert json.loads(file.read_text()) == {"a": 1}
+    assert command("repair", "--believe", "file", "prefs", "--yes", *options).code == 0
+    with Site.open(file.parent, app=SHELF) as site:
+        assert site.repository("prefs").get("prefs") == {"a": 1}

@@ -182,6 +182,8 @@ def _refuse(part: Part, change: Change, now: Any) -> None:
         raise Conflict(f"{name} has a record {' / '.join(change.key)} already.", "Use `put` to change it.")
     if (change.op == REMOVE and now is NOTHING) or (change.op == UPDATE and not isinstance(now, dict)):
         raise NoRecord(f"{name} has no record {' / '.join(change.key)}.", "Use `add`.")
+    if change.op == REMOVE and change.document.shape is Shape.ONE:
+        raise UsageError(f"{name} is one value, and no file without it.", "Put another one in its place.")
     if change.op != UPDATE:
         return
     for member in {*(part.columns[column].member for column in part.key), *part.echo} & change.value.keys():

@@ -98,6 +98,10 @@ class Export:
         """Whether there is no such file, as far as the database knows."""
         return not self.stores
 
+    @property
+    def _gone(self) -> bool:
+        return self.document.shape is Shape.ONE and not any(True for _ in self._merged(RECORDS))
+
     def check_key(self) -> None:
         """Raise NeedsKey when something of this document was sealed by us and nothing opens it, or may be stale."""
         if self.entry.state in (PRESENT, DAMAGED) and self.entry.digest is None:
@@ -126,7 +130,7 @@ class Export:
         if not self.stores:
             return Exported(document.name, document.file, entry.state)
         self._progress.step("export", document.file)
-        if document.shape is Shape.ONE and not any(True for _ in self._merged(RECORDS)):
+        if self._gone:
             return Exported(document.name, document.file, GONE)
         target = to / document.file
         with files.replacing(target, self._site.owner) as stream, self._base() as base:
@@ -143,7 +147,16 @@ class Export:
         )
 
     def write(self, stream: BinaryIO, base: Path | None) -> None:
-        """Write the document: over the bytes of an older version, or in the app's usual layout."""
+        """Write the document: over the bytes of an older version, or in the app's usual layout.
+
+        Raises NeedsPerson when a foreign hand took away the one value that it is.
+        """
+        if self._gone:
+            raise NeedsPerson(
+                f"The value of {self.file} is gone from the table `{self.document.records.table}`.",
+                f"Put one there, or take the file's: `mediaos-migrate repair --believe file {self.document.name}`.",
+                document=self.document.name,
+            )
         if base and self.document.shape is Shape.LISTS:
             names = (piece.name or "" for piece in Reading(base, self.document) if piece.role is Role.ENTRY)
             self._empty = {n: name for n, name in enumerate(names) if span(self.stores[RECORDS], name) is None}
