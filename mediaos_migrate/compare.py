@@ -65,10 +65,15 @@ class Summary:
     def __bytes__(self) -> bytes:
         return b"".join([self.count.to_bytes(8), self.order, *(total.to_bytes(_WIDTH) for total in self.sums)])
 
+    @staticmethod
+    def spells(data: object) -> bool:
+        """Tell whether this is what `bytes` may have given."""
+        return isinstance(data, bytes) and len(data) == 8 + _WIDTH * (1 + BUCKETS)
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read back what `bytes` gave. Raises ValueError when it is anything else."""
-        if len(data) != 8 + _WIDTH * (1 + BUCKETS):
+        if not cls.spells(data):
             raise ValueError("no summary")
         found = cls()
         pieces = [data[at : at + _WIDTH] for at in range(8 + _WIDTH, len(data), _WIDTH)]

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import pytest
 
+from mediaos_migrate.moves import looks, surveying
+
 FIXTURES: Final = Path(__file__).parents[1] / "fixtures"
 COMMAND: Final = Path(sys.executable).with_name("mediaos-migrate")
 KEY: Final = "mediaos-fixture-key-0123456789abcdef"  # the fixtures were sealed with it
@@ -92,6 +94,15 @@ def clean_environment(**more: str) -> dict[str, str]:
     ours.pop("PYTHONDONTWRITEBYTECODE", None)  # thousands of processes compile us once, not each for itself
     path = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
     return ours | {"PATH": path, "COLUMNS": "80", "LC_ALL": "C.UTF-8", "TZ": "UTC"} | more
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_pause() -> Iterator[None]:
+    """Look twice without a pause: it is for those who write meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looks, "PAUSE", 0)
+        patch.setattr(surveying, "PAUSE", 0)
+        yield
 
 
 @pytest.fixture

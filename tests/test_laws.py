@@ -8,7 +8,7 @@ import pytest
 
 from mediaos_migrate.documents.reader import Reading
 from mediaos_migrate.engines import sqlite
-from mediaos_migrate.moves import exporting, migrating, rehearsing, surveying, validating
+from mediaos_migrate.moves import exporting, migrating, rehearsing, validating
 from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.site import Site
 from mediaos_migrate.values import dumps
@@ -35,7 +35,6 @@ def home(request, tmp_path):
 
 @pytest.fixture(params=[None, KEY], ids=["without a key", "with the key"])
 def site(request, home, monkeypatch):
-    monkeypatch.setattr(surveying, "PAUSE", 0)
     monkeypatch.delenv("ENCRYPTION_KEY", raising=False)
     if request.param:
         monkeypatch.setenv("ENCRYPTION_KEY", request.param)

@@ -8,7 +8,6 @@ import planting
 import pytest
 from planting import PACKS, A, Home, findings, places, settle
 
-from mediaos_migrate.moves import looks, surveying
 from mediaos_migrate.pack import Document
 from mediaos_migrate.secrets import Vault
 from mediaos_migrate.shapes import Shape
@@ -25,10 +24,7 @@ def settled(tmp_path_factory):
             homes[name] = settle(name, tmp_path_factory.mktemp("site") / name)
         return homes[name]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looks, "PAUSE", 0)
-        patch.setattr(surveying, "PAUSE", 0)
-        yield of
+    return of
 
 
 def turned(value: Any) -> Any:

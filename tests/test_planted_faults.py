@@ -22,7 +22,6 @@ from planting import (
 
 from mediaos_migrate.errors import Suspect
 from mediaos_migrate.ledger import SKIPPED
-from mediaos_migrate.moves import looks, surveying
 from mediaos_migrate.shapes import Shape
 
 
@@ -36,10 +35,7 @@ def settled(tmp_path_factory):
             homes[name] = settle(name, tmp_path_factory.mktemp("site") / name)
         return homes[name]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looks, "PAUSE", 0)
-        patch.setattr(surveying, "PAUSE", 0)
-        yield of
+    return of
 
 
 def cases(of):

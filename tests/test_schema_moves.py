@@ -16,7 +16,7 @@ from mediaos_migrate.engines.sqlite import schema
 from mediaos_migrate.errors import BadPack, MigrateError, NeedsPerson, NotOurs, Refused, UsageError
 from mediaos_migrate.migrations import Ladder, runner
 from mediaos_migrate.migrations.drift import objects
-from mediaos_migrate.moves import migrating, surveying
+from mediaos_migrate.moves import migrating
 from mediaos_migrate.moves import schema as moves
 from mediaos_migrate.moves.schema import Way
 from mediaos_migrate.moves.surveyed import Options
@@ -37,8 +37,7 @@ def agree(*_):
 
 
 @pytest.fixture(autouse=True)
-def _no_pause(monkeypatch):
-    monkeypatch.setattr(surveying, "PAUSE", 0)
+def _no_key(monkeypatch):
     monkeypatch.delenv("ENCRYPTION_KEY", raising=False)
 
 

@@ -5,12 +5,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mediaos_migrate.documents.reader import Reading
-from mediaos_migrate.moves import exporting, migrating, surveying, validating
+from mediaos_migrate.moves import exporting, migrating, validating
 from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.site import Site
 from mediaos_migrate.values import dumps
@@ -91,11 +90,6 @@ FILES = {
 }
 documents = st.fixed_dictionaries({}, optional=FILES).filter(bool)
 keys = st.sampled_from([None, "a-key-of-thirty-two-characters-or-more"])
-
-
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch):
-    monkeypatch.setattr(surveying, "PAUSE", 0)
 
 
 def site_in(folder: Path, key: str | None) -> Site:

@@ -590,7 +590,8 @@ for n in range(rounds):
 
 
 @pytest.fixture
-def writer(library):
+def writer(library, monkeypatch):
+    monkeypatch.setattr(looks, "PAUSE", 0.2)
     started = []
 
     def start(home: str) -> None:
@@ -628,7 +629,6 @@ def test_a_record_that_stands_still_is_judged_beside_one_that_moves(library, wri
 
 def test_a_file_that_never_stands_still_is_unsettled_and_no_refusal(library, monkeypatch):
     monkeypatch.setattr(looks, "_look", lambda *_: None)
-    monkeypatch.setattr(looks, "PAUSE", 0)
     told = validate(library)
     assert (told.code, told.document("library")["state"], told.document("users")["state"]) == (
         5,

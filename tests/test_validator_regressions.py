@@ -55,7 +55,6 @@ def test_a_flag_that_became_a_number_is_a_difference(data):
 
 def test_what_only_the_second_look_sees_is_not_clean(data, monkeypatch):
     """Between two looks the app takes one change back and makes another, beside the records."""
-    monkeypatch.setattr(looks, "PAUSE", 0)
     path = data / "library.json"
     good = path.read_text(encoding="utf-8")
     real, seen = looks.look_once, []

@@ -12,6 +12,7 @@ from .. import backups, crash, files, marker, room
 from ..backups import Wish
 from ..engines.sqlite import Connection, looking, tables, transaction
 from ..errors import CouldNotCheck, Damaged, FileChanged, UsageError
+from ..evidence import Evidence
 from ..keyring import Keyring, wrong
 from ..ledger import MISSING, SKIPPED, Entry, Ledger
 from ..quarantine import Quarantine
@@ -187,7 +188,7 @@ def _remembered(site: Site) -> Known:
         ledger.check(site.pack.app)
         wrong_key = site.vault.has_key and not Keyring(connection).fits(site.vault.key)
         sealed_here = wrong_key and any(True for _ in preflight.sealed_here(site, connection))
-        memory = Proof(site, connection).memory
+        memory = Memory(Evidence(connection).admitted(), site.fingerprint(connection))
         believed = frozenset(name for name, stage in ledger.stages().items() if stage.believes_table)
         return Known(ledger.documents(), ledger.accepted_folders(), memory, wrong_key, sealed_here, believed)
 

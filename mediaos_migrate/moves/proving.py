@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -104,11 +103,7 @@ class Proof:
 
 def _whole(summaries: dict[str, tuple[bytes, bytes]]) -> dict[str, tuple[bytes, bytes]]:
     """Leave out what a foreign hand spoiled."""
-    found = {}
-    for part, both in summaries.items():
-        with suppress(ValueError, TypeError):
-            found[part] = tuple(bytes(Summary.from_bytes(each)) for each in both)
-    return found  # type: ignore[return-value]  # two are two
+    return {part: both for part, both in summaries.items() if all(map(Summary.spells, both))}
 
 
 @dataclass(frozen=True, slots=True)
