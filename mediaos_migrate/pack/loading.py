@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -24,17 +25,22 @@ def load(app: str) -> Pack:
     folder = _folder(app)
     source = folder / MAPPING
     try:
-        text = source.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        return _read(folder, source.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadPack(f"{source} cannot be read: {error.strerror}.", "Make it readable.", file=str(source)) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         line = re.search(r"at line (\d+)", str(error))
         where = f"{source}:{line[1] if line else 1}"
         raise BadPack(f"{where}: this is no TOML: {error}.", "Mend this line.", file=str(source)) from None
+
+
+@lru_cache(maxsize=8)
+def _read(folder: Path, text: str) -> Pack:
+    """Read a pack's text, each once: a pack is frozen, and a command may take less time than its reading."""
     try:
-        return Pack.model_validate({**data, "folder": folder})
+        return Pack.model_validate({**tomllib.loads(text), "folder": folder})
     except ValidationError as error:
+        source = folder / MAPPING
         mistakes = [_mistake(source, text, item) for item in error.errors()]
         raise BadPack("\n".join(mistakes), "Mend these lines.", file=str(source)) from None
 
