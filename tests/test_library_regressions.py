@@ -15,7 +15,7 @@ from conftest import KEY, clean_environment
 from inside import SHELF, command
 
 from mediaos_migrate import MigrateError, Site, files
-from mediaos_migrate.errors import NeedsPerson, NoRecord, UsageError
+from mediaos_migrate.errors import Conflict, NeedsPerson, NoRecord, UsageError
 from mediaos_migrate.journal import Journal
 from mediaos_migrate.library import aside, view
 from mediaos_migrate.moves import mirroring
@@ -341,6 +341,45 @@ def test_what_has_to_be_unique_may_be_what_no_column_holds(templates, tmp_path, 
         for number, title in enumerate(["\ud800", "a\x00b", [1], {"a": 1}, 10**30]):
             key = library.add({"id": f"odd{number}", "kind": "movie", "title": title})
             assert library.get(key)["title"] == title
+
+
+UNIQUE = """
+[[documents.books.records.rules]]
+code = "twice-{0}"
+unique = ["{0}"]
+means = "Two books have one {0}."
+remedy = "Change one."
+"""
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """Make a pack in which more has to be unique: what is sealed, what is JSON, what does not fit its column."""
+    pack = Path(shutil.copytree(SHELF, tmp_path_factory.mktemp("strict") / "shelf"))
+    mapping = pack / "mapping.toml"
+    head, tail = mapping.read_text(encoding="utf-8").split("[documents.books.siblings]", 1)
+    rules = "".join(UNIQUE.format(member) for member in ("token", "state", "pages"))
+    mapping.write_text(f"{head}{rules}\n[documents.books.siblings]{tail}", encoding="utf-8")
+    return pack
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.DUALWRITE, Stage.LIVE], ids=str)
+def test_what_is_unique_is_found_wherever_it_is_kept(strict, tmp_path, stage, monkeypatch):
+    monkeypatch.setenv("ENCRYPTION_KEY", KEY)
+    first = {"title": "5", "pages": 1, "state": {"a": 1, "b": 2}, "token": "hunter2hunter2"}
+    second = {"title": 9, "pages": "many"}
+    books = [{"shelf": "s", "id": f"{number}", **book} for number, book in enumerate([first, second])]
+    (tmp_path / "books.json").write_text(json.dumps({"books": books}), encoding="utf-8")
+    options = ["--data", tmp_path, "--app", strict]
+    move = ["stage", "advance", "authors", "books", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    assert [command(*words, *options, key=KEY).code for words in (["migrate"], move)] == [0, 0]
+    with Site.open(tmp_path, app=str(strict)) as site:
+        mine = site.repository("books")
+        for member, value in (*first.items(), *second.items()):
+            with pytest.raises(Conflict, match=f"with this {member} already: s / "):
+                mine.add({"shelf": "t", "id": member, member: value})
+        for number, other in enumerate([{"title": 5}, {"title": "9"}, {"pages": True}, {"pages": "1"}, {"state": [1]}]):
+            mine.add({"shelf": "u", "id": f"{number}", **other})
 
 
 def tags_at(stage: Stage, text: str, folder: Path, *names: str) -> tuple[Path, list[object]]:

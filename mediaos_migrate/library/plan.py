@@ -92,10 +92,18 @@ class Plan:
             for other in mine[told[key]]:
                 if other != key:
                     raise self._conflict(rule, other)
-        wanted = ([reveal(self._fates[key].value[member]) for member in rule.unique] for key in came)
-        for other in self._store.like(rule.unique, rule.lower, wanted):
+        for other in self._like(rule, {key: told[key] for key in came}):
             if other not in self._fates:
                 raise self._conflict(rule, other)
+
+    def _like(self, rule: Rule, told: dict[Key, Hashable]) -> Iterator[Key]:
+        """Find the records of which a rule compares the same; what no column holds is looked for one by one."""
+        values = {key: [reveal(self._fates[key].value[member]) for member in rule.unique] for key in told}
+        odd = {told[key] for key, some in values.items() if not self._store.holds(rule.unique, some)}
+        wanted = [some for key, some in values.items() if told[key] not in odd]
+        yield from self._store.like(rule.unique, rule.lower, wanted)
+        beside = self._store.beside(rule.unique) if odd else ()
+        yield from [record.key for record in beside if _told(rule, record.value) in odd]
 
     def _told_before(self, rule: Rule, key: Key) -> Hashable:
         before = self._fates[key].before

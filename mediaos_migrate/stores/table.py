@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from ..codecs import comparable
+from ..codecs import CODECS, Codec, comparable
 from ..documents.writer import LAST
 from ..engines.sqlite import Connection, columns_of, insert_many, pieces, quoted
 from ..errors import BadPack, CouldNotCheck
@@ -60,6 +60,9 @@ class TableStore:
         self._select = f"SELECT {names} FROM {self._table}"
         self._select_numbered = f"SELECT {names}, rowid FROM {self._table}"
         self._insert = f"INSERT INTO {self._table} ({names}) VALUES"
+        self._column_of = {column.member: name for name, column in self.part.columns.items()}
+        self._veiled = {hidden.at[0] for hidden in self.part.hidden}  # members whose columns say something else
+        self._veiled |= {column.member for column in self.part.columns.values() if column.codec == "json"}
         linked = [name for name, derived in self.part.derived.items() if derived.by == "link"]
         self._changing = frozenset(columns).difference(self.part.key, linked)
 
@@ -110,17 +113,33 @@ class TableStore:
         return int(self.connection.execute(sql, (self.document.name,)).fetchone()[0])
 
     def like(self, members: Sequence[str], lower: Collection[str], wanted: Iterable[Sequence[Any]]) -> Iterator[Key]:
-        """Walk through the keys of records whose members have one of these sets of values, case aside where asked."""
-        columns = {column.member: name for name, column in self.part.columns.items()}
-        terms = [self._lower(columns[name]) if name in lower else quoted(columns[name]) for name in members]
-        values = [
-            [_lowered(value) if name in lower else value for name, value in zip(members, some, strict=True)]
-            for some in wanted
-            if all(map(comparable, some))
+        """Walk through the keys of records whose columns have one of these sets of values, case aside where asked."""
+        names = [self._column_of[member] for member in members]
+        terms = [
+            self._lower(name) if member in lower else quoted(name) for name, member in zip(names, members, strict=True)
         ]
-        names = ", ".join(map(quoted, self.part.key))
-        for rows in self._among(f"SELECT {names} FROM {self._table}", terms, values):
+        values = [
+            [_lowered(value) if member in lower else value for member, value in zip(members, some, strict=True)]
+            for some in wanted
+        ]
+        keys = ", ".join(map(quoted, self.part.key))
+        for rows in self._among(f"SELECT {keys} FROM {self._table}", terms, values):
             yield from (tuple(map(key_of_column, row)) for row in rows)
+
+    def holds(self, members: Sequence[str], values: Sequence[Any]) -> bool:
+        """Tell whether records with these values have them in columns, as they are: so `like` finds them."""
+        return all(
+            member not in self._veiled and self._codec(member).fit(value) is not None
+            for member, value in zip(members, values, strict=True)
+        )
+
+    def beside(self, members: Sequence[str]) -> Iterator[Record]:
+        """Walk through the records that may have values of these members elsewhere than in columns, as they are."""
+        anywhere = self._veiled.intersection(members)
+        yield from self._walk(f"WHERE {self.scope} AND {'TRUE' if anywhere else 'extra IS NOT NULL'}")
+
+    def _codec(self, member: str) -> Codec:
+        return CODECS[self.part.columns[self._column_of[member]].codec]
 
     def _among(self, select: str, terms: Sequence[str], wanted: Sequence[Sequence[Any]]) -> Iterator[list[sqlite3.Row]]:
         """Find the rows in which these terms have one of the sets of values, some at a time."""
