@@ -20,6 +20,7 @@ from mediaos_migrate.errors import Conflict, NeedsPerson, NoRecord, Suspect, Usa
 from mediaos_migrate.library.changes import base36, new_key
 from mediaos_migrate.moves.policy import Policy
 from mediaos_migrate.pack import load
+from mediaos_migrate.shapes import Shape
 from mediaos_migrate.stages import Stage
 
 STAGES = list(Stage)
@@ -742,7 +743,7 @@ def looked_at(site, write):
     return {step.split()[1] for step in steps if step.startswith("SCAN") and "INDEX" not in step}
 
 
-MANY = [name for name, document in load("mediaos").documents.items() if not document.records.hidden]
+MANY = [name for name, d in load("mediaos").documents.items() if not d.records.hidden and d.shape is not Shape.ONE]
 MANY.remove("quality-profiles")  # there are few, and no index of their names
 
 
