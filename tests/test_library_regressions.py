@@ -100,6 +100,63 @@ with Site.open(sys.argv[1]) as site:
     assert (done.returncode, done.stdout) == (0, "in turn\n"), done.stderr
 
 
+FORKED = """
+import os, signal, sys, threading
+from mediaos_migrate import Site
+site = Site.open(sys.argv[1])
+library = site.repository("library")
+ready, done = threading.Event(), threading.Event()
+
+def child(act):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        act()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+IN_A_VIEW = """
+def read():
+    with site.view(site.pack.document("library")).current() as made, site._lock:
+        ready.set()
+        done.wait()
+
+threading.Thread(target=read).start()
+ready.wait()
+print(child(lambda: library.update("f01", {"title": "Changed"})), flush=True)
+done.set()
+print(library.get("f01")["title"])
+"""
+AT_WORK = """
+inside = False
+
+def follow():
+    global inside
+    inside = True
+    ready.set()
+    for _ in range(300):
+        site.connection().execute("SELECT count(*) FROM library_items").fetchall()
+    inside = False
+
+site.follow = follow
+library.update("f01", {"title": "Changed"})
+site._mirror.wake(1000)
+ready.wait()
+print(child(lambda: os._exit(inside)))
+print(library.get("f01")["title"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "way"), [(Stage.OFF, IN_A_VIEW), (Stage.DUALWRITE, IN_A_VIEW), (Stage.LIVE, AT_WORK)]
+)
+def test_a_forked_child_waits_for_no_thread_that_it_does_not_have(templates, tmp_path, stage, way):
+    folder = at(templates, stage, tmp_path / "data")
+    words = [sys.executable, "-c", FORKED + way, folder]
+    done = subprocess.run(words, env=clean_environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "0\nChanged\n"), done.stderr
+
+
 def foreign(folder: Path) -> None:
     path = folder / "library.json"
     value = json.loads(path.read_text(encoding="utf-8"))

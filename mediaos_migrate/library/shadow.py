@@ -13,6 +13,7 @@ from typing import Final
 from ..engines.sqlite import Connection, transaction
 from ..ledger import EQUAL, Ledger
 from ..stages import Stage
+from .forks import Work
 from .host import Host
 from .query import Query
 from .reads import Read, at_rest, way_of, ways_of_keys, with_file
@@ -33,6 +34,7 @@ class Shadow:
         self._site, self.rate = site, rate
         self._reads: deque[Read] = deque(maxlen=KEPT)
         self._woken = threading.Condition()
+        self._work = Work()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
@@ -75,7 +77,8 @@ class Shadow:
             by_document.setdefault(read.document.name, []).append(read)
         for name, mine in by_document.items():
             try:
-                self._count(name, mine)
+                with self._work.under_way():
+                    self._count(name, mine)
             except Exception as error:  # noqa: BLE001  a comparison never disturbs whoever reads
                 LOG.info("reads of %s were not compared: %s", name, type(error).__name__)
 

@@ -62,6 +62,7 @@ class Site(Host):
         self._mine = threading.local()
         self._opened: list[Connection] = []
         self._process = os.getpid()
+        self._forsaken: list[object] = []
         self._mirror, self._aside = Mirror(self), Aside(self)
         self.shadow = Shadow(self)
         self.last_failure: str | None = None
@@ -108,10 +109,8 @@ class Site(Host):
 
     def connection(self) -> Connection | None:
         """Return this thread's connection to the database, None as long as there is no database."""
-        if os.getpid() != self._process:  # a connection must not be used in a forked process, nor closed there
-            self._mine, self._opened, self._process = threading.local(), [], os.getpid()
-            self._aside.forsake()
-            self._mirror, self._aside, self.shadow = Mirror(self), Aside(self), Shadow(self, self.shadow.rate)
+        if os.getpid() != self._process:
+            self._begin_anew()
         if not _has_bytes(self.db):
             marker.check_lost(self.state, self.db)
             return None
@@ -130,6 +129,17 @@ class Site(Host):
             with self._lock:
                 self._opened.append(found)
         return found
+
+    def _begin_anew(self) -> None:
+        """Leave to the process that this one was forked from what is its own: it may be in use there at that moment.
+
+        A connection must not be used in a forked process, nor closed there.
+        """
+        self._forsaken.append((self._mine, self._opened, self._views))
+        self._mine, self._opened, self._views, self._lock = threading.local(), [], {}, threading.Lock()
+        self._process = os.getpid()
+        self._aside.forsake()
+        self._mirror, self._aside, self.shadow = Mirror(self), Aside(self), Shadow(self, self.shadow.rate)
 
     def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
         """Return the tables of a document's parts; this thread's are made once for each schema."""
