@@ -439,6 +439,41 @@ def test_what_is_unique_is_found_wherever_it_is_kept(strict, tmp_path, stage, mo
             mine.add({"shelf": "u", "id": f"{number}", **other})
 
 
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory):
+    """Make a pack whose keys, and those of a child table, are numbers in the database."""
+    pack = Path(shutil.copytree(SHELF, tmp_path_factory.mktemp("numbered") / "shelf"))
+    step = pack / "sqlite" / "0001_shelf.up.sql"
+    text = step.read_text(encoding="utf-8")
+    for column in ("day       TEXT NOT NULL PRIMARY", "day       TEXT NOT NULL REFERENCES"):
+        assert text.count(column) == 1
+        text = text.replace(column, column.replace("TEXT", "INTEGER"))
+    step.write_text(text, encoding="utf-8")
+    assert command("schema", "lint", "--write", "--app", pack).code == 0
+    return pack
+
+
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
+def test_a_record_with_a_number_for_a_key_keeps_what_its_child_table_holds(numbered, tmp_path, stage):
+    pages = [diary_page(day, f"of {day}") for day in (7, 12, 3)]
+    file = tmp_path / "diary.json"
+    file.write_text(json.dumps({"pages": pages}), encoding="utf-8")
+    move = ["stage", "advance", "diary", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    options = ["--data", tmp_path, "--app", numbered]
+    assert [command(*words, *options).code for words in (["migrate"], move)] == [0, 0]
+    with Site.open(tmp_path, app=str(numbered)) as site:
+        diary = site.repository("diary")
+        diary.add(diary_page(5, "new", "newer"))
+        diary.update("12", {"mood": "good"})
+        found = diary.list()
+    assert found == [pages[0], {**pages[1], "mood": "good"}, pages[2], diary_page(5, "new", "newer")]
+    assert json.loads(file.read_text(encoding="utf-8")) == {"pages": found}
+
+
+def diary_page(day: int, *lines: str) -> dict[str, object]:
+    return {"day": day, "lines": [{"text": line} for line in lines]}
+
+
 def tags_at(stage: Stage, text: str, folder: Path, *names: str) -> tuple[Path, list[object]]:
     """Migrate a document (the last of some) and take it to a stage; return its file, and what commands need to hear."""
     names = names or ("tags",)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..engines.sqlite import Connection, quoted
-from ..mapping import Row
+from ..mapping import Row, key_of_column
 from ..pack import Part
 
 Key = tuple[str, ...]
@@ -33,7 +33,7 @@ class Children:
         )
         found: Found = {}
         for row in self._connection.execute(sql, parents):
-            found.setdefault(row[parent], []).append(row)
+            found.setdefault(key_of_column(row[parent]), []).append(row)
         return found
 
     def replace(self, rows: Sequence[Row]) -> None:
