@@ -439,6 +439,29 @@ def test_what_is_unique_is_found_wherever_it_is_kept(strict, tmp_path, stage, mo
             mine.add({"shelf": "u", "id": f"{number}", **other})
 
 
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.LIVE], ids=str)
+def test_nobody_asks_for_what_the_table_may_hold_sealed(tmp_path, stage, monkeypatch):
+    monkeypatch.setenv("ENCRYPTION_KEY", KEY)
+    books = [
+        {"shelf": "s", "id": "1", "token": "hunter2hunter2", "notes": [{"pin": "1234"}]},
+        {"shelf": "s", "id": "2"},
+    ]
+    (tmp_path / "books.json").write_text(json.dumps({"books": books}), encoding="utf-8")
+    options = ["--data", tmp_path, "--app", SHELF]
+    move = ["stage", "advance", "authors", "books", "--to", stage, "--policy", "ci", "--host-reads-database"]
+    assert [command(*words, *options, key=KEY).code for words in (["migrate"], move)] == [0, 0]
+    with Site.open(tmp_path, app=SHELF) as site:
+        mine = site.repository("books")
+        for where in ({"token": "hunter2hunter2"}, {"notes": (">", "[")}, {"token": ("in", [None, "x"])}):
+            with pytest.raises(UsageError, match="holds a secret"):
+                mine.list(where)
+        for order in ("token", "-token"):
+            with pytest.raises(UsageError, match="cannot be ordered"):
+                mine.list(order_by=order)
+        assert mine.list({"token": None}) == mine.list({"notes": None}) == [books[1]]
+        assert mine.count({"token": ("!=", None)}) == 1
+
+
 @pytest.fixture(scope="module")
 def numbered(tmp_path_factory):
     """Make a pack whose keys, and those of a child table, are numbers in the database."""

@@ -29,6 +29,7 @@ class Query:
     def __init__(self, store: TableStore) -> None:
         self._store, self._db, self._part = store, store.connection, store.part
         self._table = quoted(self._part.table)
+        self._sealed = {hidden.at[0] for hidden in self._part.hidden if hidden.kind != "hash"}
 
     def count(self, where: Where | None = None) -> int:
         """Count the records that satisfy a filter."""
@@ -73,6 +74,8 @@ class Query:
             raise UsageError(f"There is no operator `{operator}`.", f"Choose of {', '.join([*OPERATORS, 'in'])}.")
         several = _several(member, value) if operator == "in" else [value]
         _refuse_odd(member, several)
+        if self._is_sealed(member) and any(value is not None for value in several):
+            raise UsageError(f"`{member}` holds a secret, and is compared with none.", "Filter the records yourself.")
         held, rest = self._sorted(member, several)
         if operator != "in":
             expression = self._expression(member, whole=bool(rest))
@@ -109,6 +112,11 @@ class Query:
         beside = f"""json_extract(extra, '$."{inside}"')"""
         return beside if name is None else f"coalesce({quoted(name)}, {beside})"
 
+    def _is_sealed(self, member: str) -> bool:
+        """Tell whether the table may hold a member sealed: then it cannot be compared there, but with no value."""
+        name = self._column(member)
+        return (member if name is None else self._part.columns[name].member) in self._sealed
+
     def _column(self, member: str) -> str | None:
         for name, column in self._part.columns.items():
             if member in (column.member, name) and column.member not in (VALUE, DOCUMENT):
@@ -124,8 +132,8 @@ class Query:
             raise UsageError(f"Records cannot be ordered by {order_by!r}.", "Name one member, `-year` for downward.")
         member, way = (order_by[1:], "DESC") if order_by.startswith("-") else (order_by, "ASC")
         column = self._column(member)
-        if column is None:
-            names = ", ".join(c.member for c in self._part.columns.values())
+        if column is None or self._is_sealed(member):
+            names = ", ".join(c.member for c in self._part.columns.values() if c.member not in self._sealed)
             raise UsageError(f"Records cannot be ordered by `{member}`.", f"Choose of {names}.")
         return [quoted(column), *ties], way
 
