@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from .forks import Work
 from .host import Host
 
 QUIET: Final = 2.0  # seconds without a write, then the files are written
@@ -22,7 +21,6 @@ class Mirror:
     def __init__(self, site: Host) -> None:
         self._site = site
         self._changed = threading.Condition()
-        self._work = Work()
         self._waiting = 0
         self._stopped = self._failed = False
         self._took = 0.0  # seconds, by the last rewrite
@@ -66,8 +64,7 @@ class Mirror:
     def _try(self, write: Callable[[], object]) -> None:
         self._failed, began = False, time.monotonic()
         try:
-            with self._work.under_way():
-                write()
+            write()
             self._took = time.monotonic() - began
         except Exception as error:  # noqa: BLE001  the debt stays, and nobody is there to hear it
             self._failed = True  # and it is tried again

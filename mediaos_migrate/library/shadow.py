@@ -77,29 +77,30 @@ class Shadow:
             by_document.setdefault(read.document.name, []).append(read)
         for name, mine in by_document.items():
             try:
-                with self._work.under_way():
-                    self._count(name, mine)
+                self._count(name, mine)
             except Exception as error:  # noqa: BLE001  a comparison never disturbs whoever reads
                 LOG.info("reads of %s were not compared: %s", name, type(error).__name__)
 
     def _count(self, name: str, reads: Sequence[Read]) -> None:
-        connection = self._site.connection()
-        if connection is None:
+        with self._work.under_way():
+            connection = self._site.connection()
+            stage = Stage.OFF if connection is None else Ledger(connection).stage(name)
+        found = self._site.compare_aside(reads) if stage is Stage.LIVE else None  # a large file: in another process
+        if connection is None or not stage.compares:
             return
-        stage = Ledger(connection).stage(name)
-        if not stage.compares:
-            return
-        counts = self._filed(connection, reads) if stage is Stage.LIVE else Counter(self._shadowed(connection, reads))
+        with self._work.under_way():
+            counts = Counter(self._compared(connection, stage, reads)) if found is None else found
+            self._note(connection, name, stage, counts)
+
+    def _compared(self, connection: Connection, stage: Stage, reads: Sequence[Read]) -> Iterable[str]:
+        return with_file(self._site, connection, reads) if stage is Stage.LIVE else self._shadowed(connection, reads)
+
+    def _note(self, connection: Connection, name: str, stage: Stage, counts: Counter[str]) -> None:
         with transaction(connection):
             if Ledger(connection).stage(name) is stage:
                 Ledger(connection).count_reads(name, counts)
         if set(counts) - {EQUAL}:
             LOG.warning("reads of %s differ between file and table: %s", name, dict(counts))
-
-    def _filed(self, connection: Connection, reads: Sequence[Read]) -> Counter[str]:
-        """Compare with the file while the table is believed: a large one in another process."""
-        found = self._site.compare_aside(reads)
-        return Counter(with_file(self._site, connection, reads)) if found is None else found
 
     def _shadowed(self, connection: Connection, reads: Iterable[Read]) -> Iterable[str]:
         """Compare with the table while the file is believed; what differs is looked at again while nobody writes."""

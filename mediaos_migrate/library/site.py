@@ -26,6 +26,7 @@ from ..moves.policy import PRESETS, Policy
 from ..pack import Document
 from ..stores.file import RECORDS
 from .aside import Aside
+from .forks import Work
 from .host import Host
 from .jobs import Jobs
 from .mirror import Mirror
@@ -63,7 +64,7 @@ class Site(Host):
         self._opened: list[Connection] = []
         self._process = os.getpid()
         self._forsaken: list[object] = []
-        self._mirror, self._aside = Mirror(self), Aside(self)
+        self._mirror, self._aside, self._mirroring = Mirror(self), Aside(self), Work()
         self.shadow = Shadow(self)
         self.last_failure: str | None = None
         self.policy = PRESETS["home"]
@@ -139,7 +140,8 @@ class Site(Host):
         self._mine, self._opened, self._views, self._lock = threading.local(), [], {}, threading.Lock()
         self._process = os.getpid()
         self._aside.forsake()
-        self._mirror, self._aside, self.shadow = Mirror(self), Aside(self), Shadow(self, self.shadow.rate)
+        self._mirror, self._aside, self._mirroring = Mirror(self), Aside(self), Work()
+        self.shadow = Shadow(self, self.shadow.rate)
 
     def stores(self, connection: Connection, document: Document) -> dict[str, TableStore]:
         """Return the tables of a document's parts; this thread's are made once for each schema."""
@@ -183,8 +185,11 @@ class Site(Host):
 
     def follow(self) -> None:
         """Write every file that is behind its table, as the mirror does; a large one at no thread's cost."""
-        if not (self._aside.pays() and self._aside.flush()):
-            self.flush()
+        with self._mirroring.under_way():
+            large = self._aside.pays()
+        if not (large and self._aside.flush()):
+            with self._mirroring.under_way():
+                self.flush()
 
     def compare_aside(self, reads: Sequence[Read]) -> Counter[str] | None:
         """Compare reads of one document with its file in another process, if it is large."""
