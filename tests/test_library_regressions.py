@@ -130,7 +130,7 @@ print(library.get("f01")["title"])
 AT_WORK = """
 inside = False
 
-def follow():
+def flush():
     global inside
     inside = True
     ready.set()
@@ -138,7 +138,7 @@ def follow():
         site.connection().execute("SELECT count(*) FROM library_items").fetchall()
     inside = False
 
-site.follow = follow
+site.flush = flush
 library.update("f01", {"title": "Changed"})
 site._mirror.wake(1000)
 ready.wait()
@@ -678,3 +678,26 @@ def test_no_file_is_written_of_a_value_that_a_foreign_hand_removed(tmp_path):
     assert command("repair", "--believe", "file", "prefs", "--yes", *options).code == 0
     with Site.open(file.parent, app=SHELF) as site:
         assert site.repository("prefs").get("prefs") == {"a": 1}
+
+
+@pytest.mark.parametrize("stage", [Stage.DUALWRITE, Stage.LIVE], ids=str)
+def test_what_names_a_record_is_linked_to_it_whichever_came_first(templates, tmp_path, stage):
+    folder = at(templates, stage, tmp_path / "data")
+    film = {"id": "mlate0001", "kind": "movie", "title": "Late"}
+
+    def link(site):
+        sql = "SELECT library_item_id FROM wanted_items WHERE id = 'mlate0001'"
+        return site.connection().execute(sql).fetchone()[0]
+
+    (folder / "wanted.json").write_text(json.dumps({"items": [{"id": "mlate0001", "kind": "movie", "title": "Late"}]}))
+    assert command("migrate", "--data", folder).code == 0
+    with Site.open(folder) as site:
+        assert link(site) is None
+        site.repository("library").add(film)
+        assert link(site) == "mlate0001"
+        with site.unit_of_work() as unit:
+            unit.repository("library").remove("mlate0001")
+            unit.repository("library").add(film)
+        assert link(site) == "mlate0001"
+        site.repository("library").remove("mlate0001")
+        assert link(site) is None

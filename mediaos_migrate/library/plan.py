@@ -11,13 +11,14 @@ from ..anomalies import rough
 from ..errors import Conflict, NoRecord, UsageError
 from ..journal import Debt
 from ..moves import requeueing
-from ..pack import Part, Rule
+from ..pack import Pack, Part, Rule
 from ..record import Record
 from ..report import Key
 from ..shapes import Element, Shape
 from ..stores.lists import refuse_other, span
 from ..stores.table import TableStore
 from ..values import canonical, reveal
+from . import links
 from .changes import ADD, REMOVE, UPDATE, Change, unlocked
 
 NOTHING: Final = object()  # stands for the value of a record that is not there
@@ -119,6 +120,11 @@ class Plan:
         )
 
     @property
+    def come(self) -> list[Key]:
+        """The records that come to be, or come anew."""
+        return [key for key, fate in self._fates.items() if fate.comes]
+
+    @property
     def keys(self) -> list[Key]:
         """The records that the plan is about."""
         return list(self._fates)
@@ -133,7 +139,7 @@ class Plan:
         self._remove([key for key, fate in self._fates.items() if fate.goes])
         places = self._places()
         records = [self._record(key, fate, places) for key, fate in self._fates.items() if fate.value is not NOTHING]
-        come = {key for key, fate in self._fates.items() if fate.comes}
+        come = set(self.come)
         self._store.insert([record for record in records if record.key in come])
         self._store.update([record for record in records if record.key not in come], self._rows)
 
@@ -175,12 +181,14 @@ def plans(stores: dict[str, TableStore], changes: Iterable[Change]) -> dict[str,
     return {part: Plan(part, stores[part], mine) for part, mine in parts.items()}
 
 
-def apply(stores: dict[str, TableStore], planned: dict[str, Plan]) -> None:
-    """Write what is planned for one document."""
+def apply(pack: Pack, stores: dict[str, TableStore], planned: dict[str, Plan]) -> None:
+    """Write what is planned for one document, and point links from and to it."""
     for plan in planned.values():
         plan.write()
     for part, plan in planned.items():
-        stores[part].link(plan.keys)
+        store = stores[part]
+        store.link(plan.keys)
+        links.point(pack, store.connection, store.document.name, store.part, plan.come)
 
 
 def _refuse(part: Part, change: Change, now: Any) -> None:

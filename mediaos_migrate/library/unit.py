@@ -125,7 +125,7 @@ class Commit:
                 planned = _checked(stores, self._changes[name])
                 for part, plan in planned.items() if stage.mirrors else ():
                     Journal(connection).owe(name, part, plan.debts())
-                apply(stores, planned)
+                apply(self._site.pack, stores, planned)
                 make_present(connection, self._documents[name])
                 emptied.note(connection, stores[RECORDS], self._changes[name])
             both = [rewrite for rewrite in rewrites if stages[rewrite.document.name].writes_both]
@@ -146,7 +146,7 @@ class Commit:
                 for rewrite in rewrites:
                     document = rewrite.document
                     stores = self._site.stores(connection, document)
-                    apply(stores, plans(stores, self._changes[document.name]))
+                    apply(self._site.pack, stores, plans(stores, self._changes[document.name]))
                     held = list(Quarantine(connection).items(document.name))
                     placing.relocate(connection, placing.moved(self._site, document, held))
                     mirroring.note_file(self._site, connection, document, rewrite.after)
@@ -211,7 +211,7 @@ class Rewrite:
 
     def _write(self, connection: Connection) -> None:
         stores = self._view.stores(connection)
-        apply(stores, _checked(stores, self._changes))
+        apply(self._site.pack, stores, _checked(stores, self._changes))
         make_present(connection, self.document)
         export = Export(self._view.site, connection, self.document)
         with self._replacement.writing() as stream:
