@@ -97,19 +97,25 @@ def put_file_first(site: Watched, count: int, size: int) -> Figures:
 
 
 def batches(site: Watched, count: int, size: int) -> Figures:
-    """Write in units of work of a thousand records."""
+    """Write in units of work of a thousand records: some that are there, and then as many new ones."""
     records = site.repository(LIBRARY)
     given = list(changed(records, count * BATCH, size))
+    added = [
+        {**record, "id": None, "title": f"{record['title']} {number} again"} for number, record in enumerate(given)
+    ]
+    return {"a write": _in_units(site, "put", given), "a new record": _in_units(site, "add", added)}
+
+
+def _in_units(site: Watched, write: str, given: list[Any]) -> float:
+    """Write records in units of work; return the seconds that each took."""
 
     def commit(start: int) -> None:
         with site.unit_of_work() as unit:
-            mine = unit.repository(LIBRARY)
+            act = getattr(unit.repository(LIBRARY), write)
             for record in given[start : start + BATCH]:
-                mine.put(record)
+                act(record)
 
-    started = time.perf_counter()
-    times(commit, iter(range(0, len(given), BATCH)))
-    return {"a write": (time.perf_counter() - started) / len(given)}
+    return sum(times(commit, iter(range(0, len(given), BATCH)))) / len(given)
 
 
 def mirror(site: Watched, count: int, size: int) -> Figures:
