@@ -18,7 +18,7 @@ STEPS |= {"copy", "restore", "backup", "point"}
 ELSEWHERE = {
     "cli/pages.py:write": "writes a report where the operator wants it",
     "library/service.py:Service._writing": "jobs and sessions: one transaction, no file (test_jobs, test_sessions)",
-    "library/shadow.py:Shadow._count": "how many reads were compared: nobody is told that it is counted",
+    "library/shadow.py:Shadow._note": "how many reads were compared: nobody is told that it is counted",
     "migrations/folder.py:new": "makes files of a pack",
     "migrations/folder.py:write_integrity": "makes files of a pack",
     "moves/exporting.py:export_from": "writes files where the operator wants them",

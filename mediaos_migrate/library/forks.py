@@ -38,7 +38,7 @@ class Work:
 
 
 def _before() -> None:
-    end = time.monotonic() + LONGEST
+    end, _mine.paused = time.monotonic() + LONGEST, []
     _mine.paused = [work for work in list(_ours) if work.pause(end - time.monotonic())]
 
 
