@@ -701,3 +701,15 @@ def test_what_names_a_record_is_linked_to_it_whichever_came_first(templates, tmp
         assert link(site) == "mlate0001"
         site.repository("library").remove("mlate0001")
         assert link(site) is None
+
+
+@pytest.mark.parametrize("stage", [Stage.LIVE, Stage.COMPLETE], ids=str)
+def test_a_rebuilt_file_has_what_no_debt_tells_of(templates, tmp_path, stage):
+    folder = at(templates, stage, tmp_path / "data")
+    with Site.open(folder) as site:
+        site.repository("library").update("f01", {"title": "Ours"})
+        site.flush()
+        site.connection().execute("UPDATE library_items SET title = 'Theirs' WHERE id = 'f02'")
+        mirroring.rebuild(site, site.connection(), site.pack.document("library"))
+    items = json.loads((folder / "library.json").read_text(encoding="utf-8"))["items"]
+    assert {"Ours", "Theirs"} <= {item["title"] for item in items}

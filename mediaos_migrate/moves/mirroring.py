@@ -236,7 +236,7 @@ def rewrite(site: Site, connection: Connection, document: Document) -> Mirrored:
     entry = Ledger(connection).document(document.name)
     if before is not None and (entry is None or before != entry.digest):
         keep_copy(site, document)
-    return _rewrite(site, connection, document, before, 0)
+    return _rewrite(site, connection, document, before, None)
 
 
 def _may_rebuild(site: Site, document: Document, digest: str | None) -> bool:
@@ -281,7 +281,8 @@ def _block(site: Site, connection: Connection, document: Document, error: Contra
     )
 
 
-def _rewrite(site: Site, connection: Connection, document: Document, before: str | None, paid: int) -> Mirrored:
+def _rewrite(site: Site, connection: Connection, document: Document, before: str | None, paid: int | None) -> Mirrored:
+    """Write a file with what so many debts owe it, or (None) with all that the table says."""
     journal = Journal(connection)
     replacement = files.Replacement(site.file(document), site.owner)
     connection.execute("BEGIN")  # one moment of the table
@@ -290,12 +291,13 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
         held = list(Quarantine(connection).items(document.name))
         export = Export(site, connection, document)
         if export.absent:
-            return Mirrored(document.name, paid, before)
+            return Mirrored(document.name, paid or 0, before)
         export.check_key()
         entry = Ledger(connection).document(document.name)
         base = before if entry and before is not None and before == entry.digest else None
         with replacement.writing() as stream:
-            after = splicing.write_over(site, export, stream, base, journal.owed(document.name, upto))
+            owed = None if paid is None else journal.owed(document.name, upto)
+            after = splicing.write_over(site, export, stream, base, owed)
     finally:
         connection.execute("ROLLBACK")
     intent = Intent(document.name, "table", before, after or files.digest(replacement.written), upto)
@@ -311,7 +313,7 @@ def _rewrite(site: Site, connection: Connection, document: Document, before: str
     crash.point("mirror.put")
     settle(site, connection, document, intent, held)
     crash.point("mirror.settled")
-    return Mirrored(document.name, paid, intent.after)
+    return Mirrored(document.name, paid or 0, intent.after)
 
 
 def flush(site: Site, connection: Connection, progress: Progress = SILENT) -> list[Mirrored]:

@@ -20,13 +20,16 @@ from ..values import dumps, reveal
 from .exporting import Export
 
 
-def write_over(site: Site, export: Export, stream: BinaryIO, base: str | None, owed: Sequence[Owed]) -> str | None:
+def write_over(
+    site: Site, export: Export, stream: BinaryIO, base: str | None, owed: Sequence[Owed] | None
+) -> str | None:
     """Write a file over its older version, if that has this digest; return the new digest where it is known.
 
-    Who keeps layouts only changes what is owed. Raises FileChanged when the older version is another one.
+    Who keeps layouts only changes what is owed, unless that is None: then all may differ. Raises FileChanged when the
+    older version is another one.
     """
     path, name = site.file(export.document), export.document.name
-    if base and site.layouts is not None and _in_places(export, owed):
+    if base and site.layouts is not None and owed is not None and _in_places(export, owed):
         layout = layout_of(site, export.document, base)
         edits = _Edits(site, export, layout).all(owed) if layout else None
         if layout and edits is not None:
