@@ -8,8 +8,7 @@ from ..engines.sqlite import Connection, quoted
 from ..pack import Derived, Pack, Part
 from ..report import Key
 from ..site import parts
-
-BATCH = 400  # records that are looked for at once
+from ..stores.table import BATCH
 
 
 def point(pack: Pack, connection: Connection, document: str, part: Part, keys: Sequence[Key]) -> None:
