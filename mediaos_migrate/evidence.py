@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from . import __version__
-from .engines.sqlite import Connection, transaction
-from .ledger import NOW
+from .engines.sqlite import NOW, Connection, transaction
 
 CLEAN: Final = "clean"
 DIFFERS: Final = "differs"

@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from .engines.sqlite import Connection, insert_many
+from .engines.sqlite import NOW, Connection, insert_many
 from .report import Key
-
-NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +61,18 @@ class Journal:
         self._db = connection
 
     def owe(self, document: str, part: str, changes: Iterable[Debt]) -> None:
-        """Note changes that the table has and the file has not; what the file says of a record is noted once."""
-        debts = [(document, part, _spelled(debt.key), debt) for debt in changes]
+        """Note changes that the table has and the file has not."""
         at = self._db.execute(f"SELECT {NOW}").fetchone()[0]
         insert_many(
             self._db,
-            "INSERT INTO _mm_journal (document, part, key, op, at) VALUES",
-            [(*place, debt.op, at) for *place, debt in debts],
-        )
-        insert_many(
-            self._db,
-            "INSERT OR IGNORE INTO _mm_records (document, part, key, digest) VALUES",
-            [(*place, debt.base) for *place, debt in debts],
+            "INSERT INTO _mm_journal (document, part, key, op, base, at) VALUES",
+            [(document, part, _spelled(key), op, base, at) for key, op, base in changes],
         )
 
     def bases(self, document: str) -> dict[tuple[str, Key], bytes | None]:
-        """Return what the file said, as last mirrored, of each record that the table has changed since.
+        """Return what the file says, as last mirrored, of each record that the table has changed since.
 
-        By part and key, as a digest; None: it had no such record. It is the base of a three-way merge.
+        By part and key, as a digest; None: it has no such record. It is the base of a three-way merge.
         """
         rows = self._db.execute("SELECT part, key, digest FROM _mm_records WHERE document = ?", (document,))
         return {(part, tuple(json.loads(key))): digest for part, key, digest in rows}
@@ -121,11 +113,6 @@ class Journal:
     def pay(self, document: str, upto: int) -> None:
         """Strike out the debts of a document up to a number."""
         self._db.execute("DELETE FROM _mm_journal WHERE document = ? AND seq <= ?", (document, upto))
-        self._db.execute(
-            "DELETE FROM _mm_records WHERE document = ?1 "
-            "AND (part, key) NOT IN (SELECT part, key FROM _mm_journal WHERE document = ?1)",
-            (document,),
-        )
 
     def intend(self, intent: Intent) -> None:
         """Write down that a file is about to be replaced; one that is still open was never followed, and is counted."""

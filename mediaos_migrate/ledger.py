@@ -12,12 +12,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from . import __version__
-from .engines.sqlite import Connection, tables, transaction
+from .engines.sqlite import NOW, Connection, tables, transaction
 from .errors import CouldNotCheck, NeedsPerson, NotOurs
 from .stages import Stage
 
-FORMAT: Final = 3
-NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+FORMAT: Final = 4
 
 SCHEMA: Final = """
 CREATE TABLE _mm_site (
@@ -42,10 +41,10 @@ CREATE TABLE _mm_blocked (
   document TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE _mm_journal (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
-  op TEXT NOT NULL, at TEXT NOT NULL);
+  op TEXT NOT NULL, base BLOB, at TEXT NOT NULL);
 CREATE INDEX _mm_journal_document ON _mm_journal (document, seq);
-CREATE TABLE _mm_records (
-  document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL, digest BLOB, PRIMARY KEY (document, part, key));
+CREATE VIEW _mm_records AS  -- what a file says, as last mirrored, of each record that it owes
+  SELECT document, part, key, base AS digest, min(seq) AS since FROM _mm_journal GROUP BY document, part, key;
 CREATE TABLE _mm_intents (
   document TEXT PRIMARY KEY, home TEXT NOT NULL, before TEXT, after TEXT NOT NULL, upto INTEGER NOT NULL,
   unit TEXT, at TEXT NOT NULL);
@@ -171,7 +170,7 @@ class Ledger:
 
     def _make_tables(self) -> None:
         for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
-            self._db.execute(re.sub(r"^CREATE (TABLE|INDEX) ", r"CREATE \1 IF NOT EXISTS ", statement))
+            self._db.execute(re.sub(r"^CREATE (TABLE|INDEX|VIEW) ", r"CREATE \1 IF NOT EXISTS ", statement))
 
     def check(self, app: str) -> None:
         """Raise NotOurs as `check_owner` does, and CouldNotCheck if tables of ours are gone: what they said is lost."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .engines.sqlite import Connection
-from .ledger import NOW
+from .engines.sqlite import NOW, Connection
 from .values import loads, quoted
 
 

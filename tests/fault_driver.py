@@ -169,7 +169,6 @@ PASSING: Final = {
     "_mm_summaries",
     "_mm_stage_log",
     "_mm_slow",
-    "_mm_records",
     "sqlite_sequence",
 }
 TIMES: Final = {"at", "id", "applied_at", "imported_at", "created_at", "updated_at", "duration_ms", "seconds", "seq"}

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from .. import budget, files, scratch
 from ..errors import CouldNotCheck, MigrateError, NotOurs, UsageError
 
+NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"  # SQL for this instant, as all instants are written
 BUSY_SECONDS: Final = 30
 LOG_PAGES: Final = 3000  # of a log are brought into the database at once: a writer waits for it, so not too often
 LOG: Final = 13 * 10**6  # bytes of a log that stay between two transactions: to write over them waits less than to grow

@@ -10,12 +10,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from .. import __version__, crash
-from ..engines.sqlite import Connection, quoted, tables, transaction
+from ..engines.sqlite import NOW, Connection, quoted, tables, transaction
 from ..errors import MigrateError, NeedsPerson, Refused, UsageError
 from .folder import Ladder, Migration
 from .sql import checksum, statements
-
-NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 
 @dataclass(frozen=True, slots=True)
