@@ -39,7 +39,7 @@ class Summary:
     def add(self, record: Record) -> None:
         """Take in one more record."""
         key = of_key(record.identity if record.unfit else record.key)
-        self._sums[bucket(key)] += of_record(key, record.value)
+        self._sums[bucket(key)] += int.from_bytes(of_record(key, record.value))
         self._order.update(b"%d:%b" % (len(key), key))
         self.count += 1
 
@@ -272,7 +272,7 @@ def _digests(records: Iterable[Record], buckets: frozenset[int]) -> Iterator[tup
     for record in records:
         key = of_key(record.identity)
         if bucket(key) in buckets:
-            yield key, of_record(key, record.value).to_bytes(_WIDTH)
+            yield key, of_record(key, record.value)
 
 
 def _opened(value: Any, opener: Callable[[str], str | None]) -> Any:

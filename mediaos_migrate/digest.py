@@ -22,9 +22,9 @@ def of_key(key: tuple[str, ...]) -> bytes:
     return (key[0] if len(key) == 1 else "\x00".join(key)).encode("utf-8", "surrogatepass")
 
 
-def of_record(key: bytes, value: object) -> int:
+def of_record(key: bytes, value: object) -> bytes:
     """Digest one record: 128 bits over its spelled key and its canonical value."""
-    return int.from_bytes(blake2b(b"%b\x00%b" % (key, canonical(value).encode()), digest_size=16).digest())
+    return blake2b(b"%b\x00%b" % (key, canonical(value).encode()), digest_size=16).digest()
 
 
 def bucket(key: bytes) -> int:

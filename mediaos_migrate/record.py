@@ -26,7 +26,7 @@ class Record(NamedTuple):
     @property
     def digest(self) -> bytes:
         """128 bits over key and canonical value."""
-        return of_record(of_key(self.identity), self.value).to_bytes(16)
+        return of_record(of_key(self.identity), self.value)
 
     @property
     def identity(self) -> tuple[str, ...]:
