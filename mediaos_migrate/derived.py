@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 from .pack import Derived
 
 _ID = re.compile(r"[0-9a-z]{9,14}\Z")
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  all of this is UTC
+_EPOCH: Final = date(1970, 1, 1)  # all of this is UTC
+_DAY: Final = 86_400_000  # milliseconds
 _YEARS: Final = range(2015, 2041)  # an IMDb id (tt1375666) decodes to 2044
 
 
@@ -31,5 +33,15 @@ def creation_hint(identity: str) -> str | None:
     """Decode the creation time that an id of the app begins with: eight base-36 digits of milliseconds."""
     if not _ID.match(identity):
         return None
-    time = _EPOCH + timedelta(milliseconds=int(identity[:8], 36))  # at most of 2059
-    return f"{time.isoformat(timespec='milliseconds')}Z" if time.year in _YEARS else None
+    days, time = divmod(int(identity[:8], 36), _DAY)
+    day = _day(days)
+    seconds, thousandths = divmod(time, 1000)
+    minutes, second = divmod(seconds, 60)
+    return day and f"{day}T{minutes // 60:02}:{minutes % 60:02}:{second:02}.{thousandths:03}Z"
+
+
+@lru_cache(maxsize=10_000)  # ids of some years
+def _day(number: int) -> str | None:
+    """Spell a day, counted from 1970 (at most of 2059), if an id may be of it."""
+    day = _EPOCH + timedelta(days=number)
+    return day.isoformat() if day.year in _YEARS else None
