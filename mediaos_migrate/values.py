@@ -209,12 +209,15 @@ def of_python(value: Any) -> Any:
     if type(value) in _EXACT:
         return value
     match value:
-        case None | bool() | int() | str() | Number() | Secret():
+        case dict():
+            return {
+                name if type(name) is str else str(name): item if type(item) in _EXACT else of_python(item)
+                for name, item in value.items()
+            }
+        case bool() | int() | str() | Number() | Secret():
             return value
         case float() if math.isfinite(value):
             return number(value)
-        case dict():
-            return {str(name): item if type(item) in _EXACT else of_python(item) for name, item in value.items()}
         case list() | tuple():
             return [of_python(item) for item in value]
     raise ValueError(f"{value} is no JSON" if isinstance(value, float) else f"a {type(value).__name__} is no JSON")
