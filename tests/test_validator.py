@@ -585,7 +585,7 @@ for n in range(rounds):
         connection.execute("UPDATE library_items SET year = ? WHERE id = 'f007'", (n + 100_000,))
     if n == 3:
         print("writing", flush=True)
-    time.sleep(0.01)
+    time.sleep(0.04)
 """
 
 
