@@ -71,6 +71,7 @@ class Fields:
             if column.codec not in ("text", "integer", "instant", "secret")
         ]
         self._reserved = frozenset(self._usual)
+        self._plain = {name: (member, codec.back) for name, member, codec in self._columns if name not in self._keys}
         self._layouts: dict[tuple[str, ...], Layout | None] = {}
 
     def apart(self, value: dict[str, Any], name: str | None) -> Split:
@@ -80,7 +81,7 @@ class Fields:
     def _alike(self, value: dict[str, Any], name: str | None) -> Split | None:
         """Take an object apart as others of its layout; None unless every value fits its column."""
         layout = self._layout(tuple(value))
-        if layout is None or any(name is None or value[member] != name for member in self._echo):
+        if layout is None or (self._echo and any(name is None or value[member] != name for member in self._echo)):
             return None
         columns = self._fitted(layout, value)
         if columns is None:
@@ -151,6 +152,20 @@ class Fields:
                 lists[member] = extra.pop(member)
         members = None if self._is_usual(value, extra) else dumps(list(value))
         return Split(columns, dumps(extra) if extra else None, members, lists)
+
+    def undone(self, value: dict[str, Any], cells: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what an object was when some of its columns held these cells; None when that has to be looked up."""
+        before = dict(value)
+        for column, cell in cells.items():
+            plain = self._plain.get(column)
+            if plain is None:
+                return None
+            member, back = plain
+            if cell is None:
+                del before[member]
+            else:
+                before[member] = back(cell)
+        return before
 
     def together(self, row: Mapping[str, Any], lists: Mapping[str, list[Any]], name: str | None) -> dict[str, Any]:
         """Put an object together again from a row (by column name) and its lists."""

@@ -47,7 +47,9 @@ class Mapper:
         self._children = {table: (child, Fields(child.columns)) for table, child in part.children.items()}
         self._whole = next((name for name, c in part.columns.items() if c.member == VALUE), None)
         self._keys = frozenset(part.key)
-        self._derived = [(column, derived.of, deriving(derived)) for column, derived in part.derived.items()]
+        derived = [(column, derived.of, deriving(derived)) for column, derived in part.derived.items()]
+        self._derived = [item for item in derived if item[1] not in part.key]
+        self.of_key = [item for item in derived if item[1] in part.key]  # stays as long as its row
         self.named = next((name for name in part.key if part.columns[name].member == KEY), None)
         members = [part.columns[name].member for name in part.key]
         self._key = members[0] if len(members) == 1 and members[0] not in _NO_MEMBERS else None  # the only one
@@ -80,9 +82,10 @@ class Mapper:
         return key_text(value.get(member)) if isinstance(value, dict) else None
 
     def row(self, key: tuple[str, ...], name: str | None, value: Any) -> Row:
-        """Map a record, whose key is known, to a row."""
+        """Map a record, whose key is known, to a row, but for what is derived from its key."""
         columns, lists = self._apart(name, value)
-        columns.update(zip(self.part.key, key, strict=True))
+        for column, text in zip(self.part.key, key, strict=True):
+            columns[column] = text
         for view_name, view in self.part.views.items():
             member = self.part.columns[view.of].member
             looked = value.get(member) if isinstance(value, dict) else None
@@ -148,6 +151,12 @@ class Mapper:
         for view_name, view in self.part.views.items():
             _look_back(value, self.part.columns[view.of].member, view.path, CODECS[view.codec], row[view_name])
         return value
+
+    def undone(self, value: Any, cells: Mapping[str, Any]) -> Any:
+        """Return a record as it was when some of its columns held these cells; None when one has to look at its row."""
+        if type(value) is not dict or self._whole is not None or self._children or self.part.views:
+            return None
+        return self._fields.undone(value, cells)
 
     def name(self, row: Mapping[str, Any]) -> str | None:
         """Return the name of a row's record in its map, or None in a list."""

@@ -45,7 +45,7 @@ class Query:
         found: list[Record] = []
         for span, more in self._spans(columns, way, after):
             rest = -1 if limit is None else limit - len(found)
-            found += self._store.select(f"WHERE {sql} AND {span} ORDER BY {order} LIMIT ?", [*values, *more, rest])
+            found += self._store.walk(f"WHERE {sql} AND {span} ORDER BY {order} LIMIT ?", [*values, *more, rest])
             if limit is not None and len(found) >= limit:
                 break
         return found

@@ -119,7 +119,11 @@ class Explanation(Model):
 
 
 class Part(Model):
-    """How one part of a document becomes rows of one table, and back."""
+    """How one part of a document becomes rows of one table, and back.
+
+    `stamp` names a column, of no member, with the time at which a row was changed: who changes one sets it along,
+    so that a trigger that would need not write the row a second time.
+    """
 
     table: Identifier
     key: tuple[Identifier, ...] = Field(min_length=1)
@@ -132,6 +136,7 @@ class Part(Model):
     secrets: tuple[Hidden, ...] = ()
     rules: tuple[Rule, ...] = ()
     explains: tuple[Explanation, ...] = ()
+    stamp: Identifier | None = None
     new_key: Annotated[str, StringConstraints(pattern=r"^[a-z_{}0-9:-]+$")] | None = None
 
     @model_validator(mode="after")
@@ -139,6 +144,8 @@ class Part(Model):
         for name in (*self.key, *self.search, *(item.of for item in self.derived.values())):
             if name not in self.columns:
                 raise ValueError(f"`{name}` is no column of `{self.table}`")
+        if self.stamp in {*self.columns, *self.views, *self.derived}:
+            raise ValueError(f"the stamp `{self.stamp}` has another meaning already")
         for name, view in self.views.items():
             if view.of not in self.columns or self.columns[view.of].codec != "json":
                 raise ValueError(f"the view `{name}` needs a json column, and `{view.of}` is none")

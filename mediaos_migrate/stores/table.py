@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from ..codecs import CODECS, Codec, comparable
+from ..codecs import comparable
 from ..documents.writer import LAST
-from ..engines.sqlite import Connection, columns_of, insert_many, pieces, quoted
+from ..engines.sqlite import NOW, Connection, columns_of, insert_many, pieces, quoted
 from ..errors import BadPack, CouldNotCheck
 from ..mapping import Mapper, Row, key_of_column
 from ..pack import Document, Hidden, Part
@@ -27,6 +27,13 @@ _STAMP: Final = "updated_at"
 Key = tuple[str, ...]
 
 
+class Edit(NamedTuple):
+    """A record as its row shall be, and the columns that differ: what they hold, and what they are to hold."""
+
+    row: Row
+    cells: dict[str, tuple[Any, Any]]
+
+
 class TableStore:
     """Reads and writes the records of one part of a document in its table.
 
@@ -38,12 +45,13 @@ class TableStore:
         self.connection, self.document, self.part, self.vault = connection, document, part, vault
         self._mapper = Mapper(document, part)
         self.named = self._mapper.named  # the column with the name that a record has in its map, if there is one
-        self._columns = [*part.columns, *part.views, *part.derived, "extra", "members"]
         self._hiding = bool(part.hidden)
-        if self._hiding:
-            self._columns.append("secret_state")
+        last = [name for name, _, _ in self._mapper.of_key]
+        data = [*part.columns, *part.views, *(name for name in part.derived if name not in last)]
+        data += ["extra", "members", *(["secret_state"] if self._hiding else []), "position"]
+        self._edited, self._columns = data, [*data, *last]
         self._check_names()
-        self._table = quoted(part.table)
+        self.table = quoted(part.table)
         self._children = Children(connection, part)
         self._seen = f"temp.{quoted('_mm_seen_' + part.table)}"
         self._matches = " AND ".join(f"{quoted(name)} = ?" for name in part.key)
@@ -53,21 +61,20 @@ class TableStore:
         self._prepare()
 
     def _prepare(self) -> None:
-        self._cells = itemgetter(*self._columns)  # of a row's columns, in the order in which they are inserted
-        columns = [*self._columns, "position"]
-        names = ", ".join(map(quoted, columns))
-        self._names = columns
-        self._select = f"SELECT {names} FROM {self._table}"
-        self._select_numbered = f"SELECT {names}, rowid FROM {self._table}"
-        self._insert = f"INSERT INTO {self._table} ({names}) VALUES"
-        self._column_of = {column.member: name for name, column in self.part.columns.items()}
-        self._veiled = {hidden.at[0] for hidden in self.part.hidden}  # members whose columns say something else
-        self._veiled |= {column.member for column in self.part.columns.values() if column.codec == "json"}
+        names = ", ".join(map(quoted, self._columns))
+        self._all, self._cells = itemgetter(*self._columns), itemgetter(*self._edited)
+        self._select = f"SELECT {names} FROM {self.table}"
+        self._select_numbered = f"SELECT {names}, rowid FROM {self.table}"
+        self._insert = f"INSERT INTO {self.table} ({names}) VALUES"
         linked = [name for name, derived in self.part.derived.items() if derived.by == "link"]
-        self._changing = frozenset(columns).difference(self.part.key, linked)
+        self._telling = frozenset((*self.part.columns, *self.part.views, "extra", "members"))  # what the app says
+        self._changing = frozenset(self._edited).difference(self.part.key, linked)
+        self._silent = frozenset(("position", *self.part.derived))  # and what it does not
 
     def _check_names(self) -> None:
-        wanted = {self.part.table: {*self._columns, "position"}}
+        wanted = {self.part.table: set(self._columns)}
+        if self.part.stamp:
+            wanted[self.part.table].add(self.part.stamp)
         for table, child in self.part.children.items():
             wanted[table] = {child.parent, "position", *child.columns, "extra", "members"}
         for table, names in wanted.items():
@@ -84,9 +91,11 @@ class TableStore:
                     "Bring the schema up with `mediaos-migrate schema up`, or mend the pack.",
                 )
 
-    def select(self, clause: str, values: Sequence[Any]) -> list[Record]:
-        """Return the records that a checked clause (WHERE, ORDER BY, LIMIT) finds, in its order."""
-        return list(self._walk(clause, values))
+    def walk(self, clause: str, values: Sequence[Any] = ()) -> Iterator[Record]:
+        """Walk through the records that a checked clause (WHERE, ORDER BY, LIMIT) finds, in its order."""
+        rows = self.connection.execute(f"{self._select} {clause}", values)
+        for batch in pieces(rows):
+            yield from self._records(batch)
 
     def by_rowid(self, numbers: Sequence[int]) -> list[Record]:
         """Return the records in these rows, in this order."""
@@ -101,47 +110,18 @@ class TableStore:
     @property
     def placed(self) -> str:
         """Say the place of a row such that an index can serve it: what has none comes last, where there is such."""
-        sql = f"SELECT EXISTS (SELECT 1 FROM {self._table} WHERE position IS NULL)"
+        sql = f"SELECT EXISTS (SELECT 1 FROM {self.table} WHERE position IS NULL)"
         return PLACE if self.connection.execute(sql).fetchone()[0] else "position"
 
     def last_position(self) -> int:
         """Return the greatest position in the table and in quarantine, -1 when there is none."""
         sql = (
-            f"SELECT coalesce(max(place), -1) FROM (SELECT max(position) AS place FROM {self._table} "
+            f"SELECT coalesce(max(place), -1) FROM (SELECT max(position) AS place FROM {self.table} "
             "UNION ALL SELECT max(position) FROM _mm_quarantine WHERE document = ?)"
         )
         return int(self.connection.execute(sql, (self.document.name,)).fetchone()[0])
 
-    def like(self, members: Sequence[str], lower: Collection[str], wanted: Iterable[Sequence[Any]]) -> Iterator[Key]:
-        """Walk through the keys of records whose columns have one of these sets of values, case aside where asked."""
-        names = [self._column_of[member] for member in members]
-        terms = [
-            self._lower(name) if member in lower else quoted(name) for name, member in zip(names, members, strict=True)
-        ]
-        values = [
-            [_lowered(value) if member in lower else value for member, value in zip(members, some, strict=True)]
-            for some in wanted
-        ]
-        keys = ", ".join(map(quoted, self.part.key))
-        for rows in self._among(f"SELECT {keys} FROM {self._table}", terms, values):
-            yield from (tuple(map(key_of_column, row)) for row in rows)
-
-    def holds(self, members: Sequence[str], values: Sequence[Any]) -> bool:
-        """Tell whether records with these values have them in columns, as they are: so `like` finds them."""
-        return all(
-            member not in self._veiled and self._codec(member).fit(value) is not None
-            for member, value in zip(members, values, strict=True)
-        )
-
-    def beside(self, members: Sequence[str]) -> Iterator[Record]:
-        """Walk through the records that may have values of these members elsewhere than in columns, as they are."""
-        anywhere = self._veiled.intersection(members)
-        yield from self._walk(f"WHERE {self.scope} AND {'TRUE' if anywhere else 'extra IS NOT NULL'}")
-
-    def _codec(self, member: str) -> Codec:
-        return CODECS[self.part.columns[self._column_of[member]].codec]
-
-    def _among(self, select: str, terms: Sequence[str], wanted: Sequence[Sequence[Any]]) -> Iterator[list[sqlite3.Row]]:
+    def among(self, select: str, terms: Sequence[str], wanted: Sequence[Sequence[Any]]) -> Iterator[list[sqlite3.Row]]:
         """Find the rows in which these terms have one of the sets of values, some at a time."""
         mark, size = f"({', '.join('?' * len(terms))})", BATCH // len(terms)
         names = [f"_mm_{number}" for number in range(len(terms))]
@@ -155,24 +135,15 @@ class TableStore:
             )
             yield self.connection.execute(sql, [value for values in some for value in values]).fetchall()
 
-    def _lower(self, column: str) -> str:
-        """Say a column in small letters: by the column that is derived so, else as the app lowers them."""
-        derived = (name for name, d in self.part.derived.items() if d.by == "lower" and d.of == column)
-        if name := next(derived, None):
-            return quoted(name)
-        # SQLite's own lower() knows ASCII only.
-        self.connection.create_function("_mm_lower", 1, _lowered, deterministic=True)
-        return f"_mm_lower({quoted(column)})"
-
     def count(self) -> int:
         """Return how many records the table holds."""
-        return int(self.connection.execute(f"SELECT count(*) FROM {self._table} WHERE {self.scope}").fetchone()[0])
+        return int(self.connection.execute(f"SELECT count(*) FROM {self.table} WHERE {self.scope}").fetchone()[0])
 
     def holds_plain(self) -> bool:
         """Tell whether a credential stands in clear text in the table."""
         if not self._hiding:
             return False
-        sql = f"SELECT 1 FROM {self._table} WHERE {self.scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
+        sql = f"SELECT 1 FROM {self.table} WHERE {self.scope} AND secret_state LIKE '%\"plain\"%' LIMIT 1"
         return self.connection.execute(sql).fetchone() is not None
 
     def secrets(self, state: str = "") -> Iterator[tuple[Key, str, Any, str, Hidden]]:
@@ -207,7 +178,7 @@ class TableStore:
 
     def all(self) -> Iterator[Record]:
         """Walk through all records in the order of the file; foreign hands add at the end of it, or of a list."""
-        return self._walk(f"WHERE {self.scope} ORDER BY {self._gathering}{self.placed}, rowid")
+        return self.walk(f"WHERE {self.scope} ORDER BY {self._gathering}{self.placed}, rowid")
 
     @property
     def _gathering(self) -> str:
@@ -215,11 +186,6 @@ class TableStore:
         if self.document.shape is not Shape.LISTS or self.part is not self.document.records or self.named is None:
             return ""
         return f"min({PLACE}) OVER (PARTITION BY {quoted(self.named)}), {quoted(self.named)}, "
-
-    def _walk(self, clause: str, values: Sequence[Any] = ()) -> Iterator[Record]:
-        rows = self.connection.execute(f"{self._select} {clause}", values)
-        for batch in pieces(rows):
-            yield from self._records(batch)
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
         """Return the records with these keys, as many as there are."""
@@ -235,7 +201,7 @@ class TableStore:
         """Return the rows with these keys as they are stored, as many as there are."""
         found: dict[Key, sqlite3.Row] = {}
         wanted = [key for key in keys if all(map(comparable, key))]
-        for rows in self._among(self._select, list(map(quoted, self.part.key)), wanted):
+        for rows in self.among(self._select, list(map(quoted, self.part.key)), wanted):
             found.update((self._key(row), row) for row in rows)
         return found
 
@@ -253,60 +219,79 @@ class TableStore:
     ) -> Iterator[tuple[Mapping[str, Any], dict[str, list[Mapping[str, Any]]]]]:
         children = self._children.of(rows)
         for columns in rows:
-            row = dict(zip(self._names, columns, strict=False))
+            row = dict(zip(self._columns, columns, strict=False))
             yield row, {table: found.get(self._key(row)[0], []) for table, found in children.items()}
+
+    def name(self, row: sqlite3.Row) -> str | None:
+        """Return the name that a row's record has in its map."""
+        return None if self.named is None else key_of_column(row[self.named])
 
     def _key(self, row: Mapping[str, Any] | sqlite3.Row) -> Key:
         return tuple([key_of_column(row[name]) for name in self.part.key])
 
     def rows(self, record: Record) -> Row:
         """Map a record to its row as it will be stored, secrets sealed if they are to be."""
-        if not self._hiding:
-            return self._mapper.row(record.key, record.element.name, record.value)
-        stored, states = self.vault.store(self.part, reveal(record.value), record.key)
-        row = self._mapper.row(record.key, record.element.name, stored)
+        value, states = record.value, dict[str, str]()
+        if self._hiding:
+            value, states = self.vault.store(self.part, reveal(value), record.key)
+        row = self._mapper.row(record.key, record.element.name, value)
         row.columns["secret_state"] = dumps(states) if states else None
+        row.columns["position"] = record.position
         return row
 
     def insert(self, records: Sequence[Record]) -> None:
         """Add records that the table does not hold."""
         rows = [self.rows(record) for record in records]
-        insert_many(
-            self.connection,
-            self._insert,
-            [(*self._cells(row.columns), record.position) for row, record in zip(rows, records, strict=True)],
-        )
+        for row in rows:
+            row.columns.update((name, fill(row.columns[of])) for name, of, fill in self._mapper.of_key)
+        insert_many(self.connection, self._insert, [self._all(row.columns) for row in rows])
         self._children.replace(rows)  # a foreign hand may have left some
 
-    def update(self, records: Sequence[Record], there: Mapping[Key, sqlite3.Row] | None = None) -> None:
-        """Change the mapped columns of records that the table holds: those that differ, as each costs its indexes.
+    def update(self, records: Sequence[Record]) -> None:
+        """Change records that the table holds."""
+        there = self.rows_of([record.key for record in records])
+        self.write([self.compare(record, there[record.key]) for record in records if record.key in there])
 
-        `there` are their rows as they are, if they are known.
-        """
-        rows = [self.rows(record) for record in records]
-        there = self.rows_of([row.key for row in rows]) if there is None else there
-        changes: dict[tuple[str, ...], list[list[Any]]] = {}
-        for row, record in zip(rows, records, strict=True):
-            now = there.get(row.key, ())  # in the order of the names
-            wanted = (*self._cells(row.columns), record.position)
-            differing = [
-                (name, new)
-                for name, new, old in zip(self._names, wanted, now, strict=False)
-                if (new != old or type(new) is not type(old)) and name in self._changing
-            ]
-            if differing:
-                names = tuple([name for name, _ in differing])
-                changes.setdefault(names, []).append([*(new for _, new in differing), *row.key])
-        for names, values in changes.items():
-            sets = ", ".join(f"{quoted(name)} = ?" for name in names)
-            self.connection.executemany(f"UPDATE {self._table} SET {sets} WHERE {self._matches}", values)
+    def compare(self, record: Record, there: sqlite3.Row) -> Edit:
+        """Tell what a record changes in its row."""
+        row = self.rows(record)
+        cells = zip(self._edited, there, self._cells(row.columns), strict=False)
+        changing = self._changing
+        # 1 and 1.0 are equal, and not the same.
+        differing = {
+            name: (old, new)
+            for name, old, new in cells
+            if new is not old and (new != old or type(new) is not type(old)) and name in changing
+        }
+        for name, of, fill in self._mapper.of_key:
+            if there[name] is None and (new := fill(row.columns[of])) is not None:
+                differing[name] = (None, new)
+        return Edit(row, differing)
+
+    def before(self, value: Any, edit: Edit) -> Any:
+        """Return the value that a record had before an edit, None when one has to look at its row."""
+        if self._hiding:
+            return None
+        return self._mapper.undone(value, {n: old for n, (old, _) in edit.cells.items() if n not in self._silent})
+
+    def write(self, edits: Sequence[Edit]) -> None:
+        """Change rows: the columns that differ only, as each costs its indexes."""
+        alike: dict[tuple[str, ...], list[list[Any]]] = {}
+        for row, cells in edits:
+            if cells:
+                alike.setdefault(tuple(cells), []).append([*(new for _, new in cells.values()), *row.key])
+        for names, values in alike.items():
+            sets = [f"{quoted(name)} = ?" for name in names]
+            if self.part.stamp and not self._telling.isdisjoint(names):
+                sets.append(f"{quoted(self.part.stamp)} = {NOW}")
+            self.connection.executemany(f"UPDATE {self.table} SET {', '.join(sets)} WHERE {self._matches}", values)
         if _STAMP in self.part.columns:
             # A trigger took "changed, but with the same time" for a change without a time.
             self.connection.executemany(
-                f"UPDATE {self._table} SET {_STAMP} = ? WHERE {self._matches} AND {_STAMP} IS NOT ?",
-                [(row.columns[_STAMP], *row.key, row.columns[_STAMP]) for row in rows],
+                f"UPDATE {self.table} SET {_STAMP} = ? WHERE {self._matches} AND {_STAMP} IS NOT ?",
+                [(row.columns[_STAMP], *row.key, row.columns[_STAMP]) for row, _ in edits],
             )
-        self._children.replace(rows)
+        self._children.replace([row for row, _ in edits])
 
     def strays(self, documents: Collection[str] = ()) -> Iterator[tuple[str, Key]]:
         """Walk through what belongs to nobody: child rows without a parent, and shared rows of no document."""
@@ -314,7 +299,7 @@ class TableStore:
             marks = ", ".join("?" * len(documents))
             name = quoted(self.part.key[0])
             rows = self.connection.execute(
-                f"SELECT {name} FROM {self._table} WHERE {name} NOT IN ({marks})", [*documents]
+                f"SELECT {name} FROM {self.table} WHERE {name} NOT IN ({marks})", [*documents]
             )
             yield from ((self.part.table, (key_of_column(row[0]),)) for row in rows)
         yield from self._children.strays()
@@ -328,7 +313,7 @@ class TableStore:
     def move(self, moves: Sequence[tuple[int, Key]]) -> None:
         """Give records another position."""
         self.connection.executemany(
-            f"UPDATE {self._table} SET position = ? WHERE {self._matches}",
+            f"UPDATE {self.table} SET position = ? WHERE {self._matches}",
             [(place, *key) for place, key in moves],
         )
 
@@ -336,20 +321,20 @@ class TableStore:
         """Return the position of a record (by the first columns of its key, if not by all), or None."""
         names = [quoted(name) for name in self.part.key[: len(key)]]
         row = self.connection.execute(
-            f"SELECT count(*), min(position) FROM {self._table} WHERE {' AND '.join(f'{n} = ?' for n in names)}",
+            f"SELECT count(*), min(position) FROM {self.table} WHERE {' AND '.join(f'{n} = ?' for n in names)}",
             key,
         ).fetchone()
         return None if not row[0] else LAST if row[1] is None else int(row[1])
 
     def count_from(self, position: int) -> int:
         """Return how many records stand at a position or after it."""
-        sql = f"SELECT count(*) FROM {self._table} WHERE {self.scope} AND (position >= ? OR position IS NULL)"
+        sql = f"SELECT count(*) FROM {self.table} WHERE {self.scope} AND (position >= ? OR position IS NULL)"
         return int(self.connection.execute(sql, (position,)).fetchone()[0])
 
     def remove(self, keys: Sequence[Key]) -> None:
         """Remove records, and their child rows with them."""
         self._children.remove(keys)
-        self.connection.executemany(f"DELETE FROM {self._table} WHERE {self._matches}", keys)
+        self.connection.executemany(f"DELETE FROM {self.table} WHERE {self._matches}", keys)
 
     def watch(self) -> None:
         """Begin to note which records a pass has seen, so that `unseen` can tell which it has not."""
@@ -368,7 +353,7 @@ class TableStore:
         """Find the records that the pass has not seen, some at a time; the caller removes them."""
         names = ", ".join(map(quoted, self.part.key))
         sql = (
-            f"SELECT {names} FROM {self._table} WHERE {self.scope} "
+            f"SELECT {names} FROM {self.table} WHERE {self.scope} "
             f"AND ({names}) NOT IN (SELECT * FROM {self._seen}) LIMIT {BATCH}"
         )
         while found := [tuple(row) for row in self.connection.execute(sql)]:
@@ -388,16 +373,12 @@ class TableStore:
             if target is None:
                 raise BadPack(f"The linked column `{name}` of `{self.part.table}` is no foreign key.", "Mend the pack.")
             table, to = map(quoted, target)
-            found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self._table}.{of})"
-            sql = f"UPDATE {self._table} SET {column} = {found} WHERE {column} IS NOT {found}"
+            found = f"(SELECT t.{to} FROM {table} t WHERE t.{to} = {self.table}.{of})"
+            sql = f"UPDATE {self.table} SET {column} = {found} WHERE {column} IS NOT {found}"
             if keys is None:
                 self.connection.execute(sql)
             else:
                 self.connection.executemany(f"{sql} AND {self._matches}", keys)
-
-
-def _lowered(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
 
 
 def _states(text: Any) -> dict[str, str]:
