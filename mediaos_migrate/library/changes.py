@@ -49,12 +49,9 @@ def keyed(mapper: Mapper, value: Any, key: Key | None) -> tuple[Key, str | None,
     Raises UsageError when none can be had, or the record says another one than `key`.
     """
     value, part = json_of(mapper.document, value), mapper.part
-    column = part.columns[part.key[0]]
-    member = column.member if column.member != KEY else next(iter(part.echo), None)
-    if key is None and member and isinstance(value, dict) and value.get(member) in (None, "") and part.new_key:
-        made = new_key(part.new_key)
-        value = {member: made, **{name: item for name, item in value.items() if name != member}}
-    name = _name(part, value, key)
+    if key is None and part.new_key and isinstance(value, dict):
+        value = _with_key(part, part.new_key, value)
+    name = None if mapper.named is None else _name(part, value, key)
     try:
         found = mapper.key_of(name, value)
     except NoKey as error:
@@ -64,6 +61,15 @@ def keyed(mapper: Mapper, value: Any, key: Key | None) -> tuple[Key, str | None,
             f"The record says it is {' / '.join(found)}, not {' / '.join(key)}.", "Remove the one and add the other."
         )
     return found, name, value
+
+
+def _with_key(part: Part, form: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Give a record a key where it has none, or an empty one."""
+    column = part.columns[part.key[0]]
+    member = column.member if column.member != KEY else next(iter(part.echo), None)
+    if member is None or value.get(member) not in (None, ""):
+        return value
+    return {member: new_key(form), **{name: item for name, item in value.items() if name != member}}
 
 
 def json_of(document: Document, value: Any) -> Any:

@@ -283,7 +283,8 @@ class TableStore:
         for names, values in alike.items():
             sets = [f"{quoted(name)} = ?" for name in names]
             if self.part.stamp and not self._telling.isdisjoint(names):
-                sets.append(f"{quoted(self.part.stamp)} = {NOW}")
+                now = self.connection.execute(f"SELECT {NOW}").fetchone()[0]
+                sets.insert(0, f"{quoted(self.part.stamp)} = '{now}'")
             self.connection.executemany(f"UPDATE {self.table} SET {', '.join(sets)} WHERE {self._matches}", values)
         if _STAMP in self.part.columns:
             # A trigger took "changed, but with the same time" for a change without a time.
