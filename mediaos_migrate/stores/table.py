@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -207,19 +208,22 @@ class TableStore:
 
     def _records(self, rows: Sequence[sqlite3.Row]) -> Iterator[Record]:
         for row, mine in self._with_children(rows):
-            key = self._key(row)
+            key, position = self._key(row), row["position"]
             value = self._mapper.value(row, mine)
             if self._hiding:
                 value = self.vault.restore(self.part, value, _states(row["secret_state"]), key)
-            position = row["position"] if isinstance(row["position"], int) else None
-            yield Record(key, value, Element(self._mapper.name(row), value, ""), position)
+            element = Element(None if self.named is None else key_of_column(row[self.named]), value, "")
+            yield Record(key, value, element, position if type(position) is int else None)
 
     def _with_children(
         self, rows: Sequence[sqlite3.Row]
     ) -> Iterator[tuple[Mapping[str, Any], dict[str, list[Mapping[str, Any]]]]]:
+        named = (dict(zip(self._columns, row, strict=False)) for row in rows)
+        if not self.part.children:
+            yield from zip(named, repeat({}), strict=False)
+            return
         children = self._children.of(rows)
-        for columns in rows:
-            row = dict(zip(self._columns, columns, strict=False))
+        for row in named:
             yield row, {table: found.get(self._key(row)[0], []) for table, found in children.items()}
 
     def name(self, row: sqlite3.Row) -> str | None:
