@@ -18,6 +18,7 @@ from inside import SHELF, command
 
 from mediaos_migrate import Site
 from mediaos_migrate.errors import BadPack, CouldNotCheck, NoRecord, UsageError
+from mediaos_migrate.journal import Debt, Journal
 from mediaos_migrate.library import LostLease
 from mediaos_migrate.library import sessions as blacklist
 from mediaos_migrate.library.jobs import Jobs
@@ -419,6 +420,16 @@ def test_the_price_of_going_back_counts_them(site, folder):
     site.sessions.revoke_all("u")
     told = command("stage", "price", "--json", "--data", folder)
     assert told.json["only_in_database"] == {"sessions": 2, "verify_jobs": 1}
+
+
+def test_the_price_of_some_documents_counts_theirs_alone(site, folder):
+    site.jobs.enqueue(item(1))
+    with site.writing() as connection:
+        for name in ("library", "users"):
+            Journal(connection).owe(name, "records", [Debt(("a",), "put")])
+    for names, debts in ((["library"], {"library": 1}), ([], {"library": 1, "users": 1}), (["grabs"], {})):
+        told = command("stage", "price", *names, "--json", "--data", folder)
+        assert (told.json["debts"], bool(told.json["only_in_database"])) == (debts, not names)
 
 
 def test_an_import_leaves_them_alone(folder):

@@ -66,11 +66,11 @@ def why_not(
 
 
 @at_site("stage price")
-def price(at: At) -> Answer:
+def price(at: At, documents: Documents = None) -> Answer:
     """Tell exactly what going back to the files now would lose."""
     from ..moves import standing
 
-    result = standing.price(at.site)
+    result = standing.price(at.site, documents or [])
     return Answer(staged.price(result), staged.priced(result))
 
 

@@ -66,20 +66,21 @@ def show(site: Site, names: Sequence[str] = (), asked: Asked | None = None) -> l
         return [_standing(site, connection, document, asked or Asked()) for document in chosen(site, names)]
 
 
-def price(site: Site) -> Price:
-    """Say what going back to the files now would lose, exactly."""
+def price(site: Site, names: Sequence[str] = ()) -> Price:
+    """Say what going back to the files now would lose, exactly: of all documents, or of some."""
     with site.looking() as connection:
-        return price_of(site, connection)
+        return price_of(site, connection, names)
 
 
-def price_of(site: Site, connection: Connection) -> Price:
-    """Say the same of an open database."""
-    debts = {name: owed.count for name, owed in Journal(connection).debts().items()}
+def price_of(site: Site, connection: Connection, names: Sequence[str] = ()) -> Price:
+    """Say the same of an open database; tables that no file feeds are no document's, and part of the whole price."""
+    wanted = [document.name for document in chosen(site, names)]
+    debts = {name: owed.count for name, owed in Journal(connection).debts().items() if name in wanted}
     mapped = {table for document in site.pack.documents.values() for table in tables_of(document)}
     own = [t for t in tables(connection) if t not in mapped and not t.startswith(("_mm_", "sqlite_"))]
-    counts = {t: int(connection.execute(f"SELECT count(*) FROM {quoted(t)}").fetchone()[0]) for t in own}
-    torn = f"SELECT count(*) FROM {REST} WHERE part = ''"  # what salvage could not take stands in no file
-    counts[REST] = int(connection.execute(torn).fetchone()[0])
+    counts = {t: int(connection.execute(f"SELECT count(*) FROM {quoted(t)}").fetchone()[0]) for t in own if not names}
+    torn = connection.execute(f"SELECT document FROM {REST} WHERE part = ''")  # what salvage could not take: in no file
+    counts[REST] = sum(name in wanted for (name,) in torn)
     return Price(debts, {table: count for table, count in counts.items() if count})
 
 
