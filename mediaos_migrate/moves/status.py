@@ -94,8 +94,8 @@ def _untouched(site: Site, document: Document) -> DocumentStatus:
 def _owed(owing: list[DocumentStatus], ahead: list[str]) -> str:
     """Say which home has to be written; nothing when none has."""
     if owing:
-        home = "files" if all(item.stage.believes_table for item in owing) else "other home"
-        return f"Write what {', '.join(item.document for item in owing)} owe their {home}"
+        home = "file" if all(item.stage.believes_table for item in owing) else "other home"
+        return f"Write what the {home} still lacks of {', '.join(item.document for item in owing)}"
     return f"Take over what the files of {', '.join(ahead)} say" if ahead else ""
 
 
