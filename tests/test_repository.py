@@ -539,7 +539,10 @@ def test_a_table_that_takes_nothing_for_a_while_keeps_no_write_from_its_file(fol
             library.add({"kind": "movie", "title": "New 3"})
         assert [library.get(key)["title"] for key in keys] == ["New 0", "New 1", "New 2", "New 3"]
         assert (alarms, site.health().debts) == ([("library", 3), ("library", 4)], 4)
-        assert "Write what the other home still lacks of library: `mediaos-migrate mirror flush" in command("status", "--data", folder).out
+        assert (
+            "Write what the other home still lacks of library: `mediaos-migrate mirror flush"
+            in command("status", "--data", folder).out
+        )
         assert command("validate", "library", "--data", folder).code == 3
         fails(folder, "DROP TRIGGER stuck")
         library.update(keys[0], {"year": 2000})
