@@ -74,8 +74,12 @@ class Journal:
 
         By part and key, as a digest; None: it has no such record. It is the base of a three-way merge.
         """
-        rows = self._db.execute("SELECT part, key, digest FROM _mm_records WHERE document = ?", (document,))
-        return {(part, tuple(json.loads(key))): digest for part, key, digest in rows}
+        rows = self._db.execute(
+            # SQLite takes the base from the row with the least number.
+            "SELECT part, key, base, min(seq) FROM _mm_journal WHERE document = ? GROUP BY part, key",
+            (document,),
+        )
+        return {(part, tuple(json.loads(key))): base for part, key, base, _ in rows}
 
     def owed(self, document: str, upto: int) -> list[Owed]:
         """Return the records that a document's file lacks as they are now, each once."""

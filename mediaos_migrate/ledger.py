@@ -42,7 +42,7 @@ CREATE TABLE _mm_blocked (
 CREATE TABLE _mm_journal (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
   op TEXT NOT NULL, base BLOB, at TEXT NOT NULL);
-CREATE VIEW _mm_records AS  -- what a file says, as last mirrored, of each record that it owes
+CREATE VIEW _mm_records AS  -- for who looks: what a file says, as last mirrored, of each record that it owes
   SELECT document, part, key, base AS digest, min(seq) AS since FROM _mm_journal GROUP BY document, part, key;
 CREATE TABLE _mm_intents (
   document TEXT PRIMARY KEY, home TEXT NOT NULL, before TEXT, after TEXT NOT NULL, upto INTEGER NOT NULL,

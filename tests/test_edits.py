@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from test_there_and_back import HOSTILE, PACK, STRINGS, spelled, values
 
 from mediaos_migrate.engines.sqlite import quoted
@@ -16,6 +17,7 @@ from mediaos_migrate.mapping import Mapper, NoKey
 from mediaos_migrate.moves import migrating
 from mediaos_migrate.moves.surveyed import Options
 from mediaos_migrate.pack.loading import load
+from mediaos_migrate.pack.part import Part
 from mediaos_migrate.record import Record
 from mediaos_migrate.shapes import Element
 from mediaos_migrate.site import Site
@@ -158,6 +160,8 @@ def test_the_base_of_a_merge_is_what_the_file_says_by_now():
         assert journal.bases("library") == {("records", ("a",)): None}
         journal.pay("library", written)  # the mirror wrote what the table said after the first change
         assert journal.bases("library") == {("records", ("a",)): b"1" * 16}
+        seen = connection.execute("SELECT document, part, key, digest FROM _mm_records").fetchall()
+        assert list(map(tuple, seen)) == [("library", "records", '["a"]', b"1" * 16)]
         journal.pay("library", journal.upto("library"))
         assert journal.bases("library") == {}
 
@@ -177,3 +181,9 @@ def test_a_change_sets_the_stamp_of_its_row_along_and_one_that_changes_nothing_d
             assert connection.execute(stamp).fetchone()[1] == stamped
             assert connection.execute(counted).fetchone()[0] - before == (record is not old)  # the row is written once
         store.remove([old.key])
+
+
+@pytest.mark.parametrize("stamp", ["title", "id", "extra", "members", "position", "secret_state", "rowid"])
+def test_a_stamp_has_no_other_meaning(stamp):
+    with pytest.raises(ValidationError, match="another meaning"):
+        Part(table="t", key=("id",), columns={"id": "id", "title": "title"}, stamp=stamp)

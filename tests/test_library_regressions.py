@@ -15,10 +15,11 @@ from conftest import KEY, clean_environment
 from inside import SHELF, command
 
 from mediaos_migrate import MigrateError, Site, files
+from mediaos_migrate.engines.sqlite import transaction
 from mediaos_migrate.errors import Conflict, NeedsPerson, NoRecord, UsageError
 from mediaos_migrate.journal import Journal
 from mediaos_migrate.library import aside, view
-from mediaos_migrate.moves import mirroring
+from mediaos_migrate.moves import importing, mirroring
 from mediaos_migrate.stages import Stage
 
 
@@ -713,3 +714,48 @@ def test_a_rebuilt_file_has_what_no_debt_tells_of(templates, tmp_path, stage):
         mirroring.rebuild(site, site.connection(), site.pack.document("library"))
     items = json.loads((folder / "library.json").read_text(encoding="utf-8"))["items"]
     assert {"Ours", "Theirs"} <= {item["title"] for item in items}
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_what_is_written_while_a_foreign_edit_is_merged_is_not_lost(templates, tmp_path, monkeypatch, text):
+    folder = at(templates, Stage.LIVE, tmp_path / "data")
+    file, written = folder / "library.json", list[int]()
+
+    def late(connection):
+        if not written:
+            written.append(1)
+            with Site.open(folder) as other:  # as another process would, after the file was looked at
+                library = other.repository("library")
+                library.update("f01", {"title": "Ours"})
+                library.add({"id": "new", "kind": "movie", "title": "New"})
+                library.remove("f02")
+        return transaction(connection)
+
+    with Site.open(folder) as site:
+        site.wake = lambda _: None
+        library = site.repository("library")
+        library.update("f05", {"year": 2000})
+        file.write_text(file.read_text("utf-8").replace("Film 9", "Theirs"), "utf-8")
+        if text:
+            with site.writing() as connection:
+                connection.execute("UPDATE library_items SET position = 'nowhere' WHERE id = 'f07'")
+        monkeypatch.setattr(importing, "transaction", late)
+        site.flush()
+        site.flush()
+        titles = {record["id"]: record["title"] for record in library.list()}
+    assert (titles["f01"], titles["new"], titles["f09"], "f02" in titles) == ("Ours", "New", "Theirs", False)
+    assert {item["id"]: item["title"] for item in json.loads(file.read_text("utf-8"))["items"]} == titles
+    assert command("validate", "library", "--data", folder).code == 0
+
+
+@pytest.mark.parametrize("place", ["nowhere", b"x", 1.5, None])
+def test_a_place_that_is_no_number_keeps_nobody_from_writing(templates, tmp_path, place):
+    folder = at(templates, Stage.LIVE, tmp_path / "data")
+    with Site.open(folder) as site:
+        with site.writing() as connection:
+            connection.execute("UPDATE library_items SET position = ? WHERE id IN ('f07', 'f29')", (place,))
+        library = site.repository("library")
+        library.add({"id": "new", "kind": "movie", "title": "New"})
+        library.update("f07", {"year": 2000})
+        assert [record["id"] for record in library.list()][-1] in ("new", "f07", "f29")
+        assert library.count() == 31

@@ -75,6 +75,7 @@ class Plan:
 
     @cached_property
     def _edits(self) -> dict[Key, Edit]:
+        """What changes in the rows that stay."""
         return {
             key: self._edit(key, fate, fate.row)
             for key, fate in self._fates.items()

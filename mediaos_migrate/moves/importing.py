@@ -15,6 +15,7 @@ from ..documents.style import Style
 from ..engines.sqlite import Connection, indexed_afterwards, transaction
 from ..errors import FileChanged, MigrateError, Refused
 from ..evidence import Evidence
+from ..journal import Journal
 from ..ledger import MISSING, Entry, Ledger
 from ..mapping import key_of_column
 from ..quarantine import Quarantine, Quarantined
@@ -72,18 +73,20 @@ class Contradiction(MigrateError):
 
 
 def import_document(
-    site: Site, connection: Connection, survey: Survey, progress: Progress = SILENT, ours: Ours | None = None
+    site: Site, connection: Connection, survey: Survey, progress: Progress = SILENT, *, merging: bool = False
 ) -> Books:
     """Make the tables of a document say what its file says; all of it or nothing.
 
-    With `ours`, changes that the table has made since are kept, and what the file has changed is taken beside them;
+    When `merging`, changes that the table has made since are kept, and what the file has changed is taken beside them;
     raises Contradiction when both have changed a record. Raises FileChanged when the file is another one than the
     survey saw, MigrateError when the books do not balance; then nothing of the document was changed.
     """
     try:
         with transaction(connection):
-            books = _Import(site, connection, survey, progress, ours or {}).run()
-            if ours is not None:
+            # Asked for in here: what somebody writes before this transaction begins is the table's change as well.
+            ours = Journal(connection).bases(survey.document.name) if merging else {}
+            books = _Import(site, connection, survey, progress, ours).run()
+            if merging:
                 Evidence(connection).new_epoch()  # a foreign edit was accepted
             crash.point("import.written")
     except sqlite3.IntegrityError as error:

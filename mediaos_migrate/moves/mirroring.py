@@ -260,7 +260,7 @@ def _merge(site: Site, connection: Connection, document: Document) -> str | None
     if seen.error:
         raise seen.error
     try:
-        import_document(site, connection, seen, ours=Journal(connection).bases(document.name))
+        import_document(site, connection, seen, merging=True)
     except Contradiction as error:
         _block(site, connection, document, error)
     Ledger(connection).unblock(document.name)

@@ -14,6 +14,8 @@ KEY: Final = "$key"
 VALUE: Final = "$value"
 DOCUMENT: Final = "$document"
 
+_OURS: Final = ("position", "extra", "members", "secret_state", "rowid")  # columns of every table
+
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
 Stem = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Codec = Literal["text", "integer", "real", "flag", "instant", "json", "secret"]
@@ -121,8 +123,8 @@ class Explanation(Model):
 class Part(Model):
     """How one part of a document becomes rows of one table, and back.
 
-    `stamp` names a column, of no member, with the time at which a row was changed: who changes one sets it along,
-    so that a trigger that would need not write the row a second time.
+    `stamp` names a column, of no member, with the time at which the app's columns of a row were changed: who changes
+    one sets it along, so that a trigger that would need not write the row a second time.
     """
 
     table: Identifier
@@ -144,7 +146,7 @@ class Part(Model):
         for name in (*self.key, *self.search, *(item.of for item in self.derived.values())):
             if name not in self.columns:
                 raise ValueError(f"`{name}` is no column of `{self.table}`")
-        if self.stamp in {*self.columns, *self.views, *self.derived}:
+        if self.stamp in {*self.columns, *self.views, *self.derived, *_OURS}:
             raise ValueError(f"the stamp `{self.stamp}` has another meaning already")
         for name, view in self.views.items():
             if view.of not in self.columns or self.columns[view.of].codec != "json":

@@ -10,7 +10,7 @@ from ..engines.sqlite import quoted
 from ..errors import BadPack, UsageError
 from ..record import Record
 from ..values import quoted as spelled
-from .table import TableStore
+from .table import PLACED, TableStore
 
 
 class Span(NamedTuple):
@@ -25,7 +25,7 @@ def span(store: TableStore, name: str) -> Span | None:
     if store.named is None:
         raise BadPack(f"The key of {store.document.name} does not hold the name of a list.", "Mend the pack.")
     count, *places = store.connection.execute(
-        f"SELECT count(*), coalesce(min(position), {LAST}), coalesce(max(position), {LAST}) FROM "
+        f"SELECT count(*), coalesce(min({PLACED}), {LAST}), coalesce(max({PLACED}), {LAST}) FROM "
         f"(SELECT position FROM {quoted(store.part.table)} WHERE {quoted(store.named)} = ?1 "
         "UNION ALL SELECT position FROM _mm_quarantine WHERE document = ?2 AND name = ?3)",
         (name, store.document.name, spelled(name)),

@@ -23,7 +23,8 @@ from .children import Children
 
 BATCH: Final = 400  # keys that are asked for at once
 PLACE: Final = "coalesce(position, 4611686018427387904)"  # what a foreign hand added without a place comes last
-_STAMP: Final = "updated_at"
+PLACED: Final = "CASE WHEN position < '' THEN position END"  # the place of a row, unless a foreign hand made it a text
+_STAMP: Final = "updated_at"  # a member that a trigger may change, unlike a part's `stamp`
 
 Key = tuple[str, ...]
 
@@ -38,7 +39,7 @@ class Edit(NamedTuple):
 class TableStore:
     """Reads and writes the records of one part of a document in its table.
 
-    Only mapped columns are ever written; what only the database knows stays. Raises BadPack when the
+    Only mapped columns, and the stamp, are ever written; what only the database knows stays. Raises BadPack when the
     mapping names a column that the table does not have.
     """
 
@@ -68,7 +69,7 @@ class TableStore:
         self._select_numbered = f"SELECT {names}, rowid FROM {self.table}"
         self._insert = f"INSERT INTO {self.table} ({names}) VALUES"
         linked = [name for name, derived in self.part.derived.items() if derived.by == "link"]
-        self._telling = frozenset((*self.part.columns, *self.part.views, "extra", "members"))  # what the app says
+        self._telling = frozenset((*self.part.columns, *self.part.views, "extra"))  # what the app says
         self._changing = frozenset(self._edited).difference(self.part.key, linked)
         self._silent = frozenset(("position", *self.part.derived))  # and what it does not
 
@@ -115,10 +116,10 @@ class TableStore:
         return PLACE if self.connection.execute(sql).fetchone()[0] else "position"
 
     def last_position(self) -> int:
-        """Return the greatest position in the table and in quarantine, -1 when there is none."""
+        """Return the greatest position in the table and in quarantine, -1 when there is none; a text is none."""
         sql = (
             f"SELECT coalesce(max(place), -1) FROM (SELECT max(position) AS place FROM {self.table} "
-            "UNION ALL SELECT max(position) FROM _mm_quarantine WHERE document = ?)"
+            "WHERE position < '' UNION ALL SELECT max(position) FROM _mm_quarantine WHERE document = ?)"
         )
         return int(self.connection.execute(sql, (self.document.name,)).fetchone()[0])
 
@@ -326,7 +327,7 @@ class TableStore:
         """Return the position of a record (by the first columns of its key, if not by all), or None."""
         names = [quoted(name) for name in self.part.key[: len(key)]]
         row = self.connection.execute(
-            f"SELECT count(*), min(position) FROM {self.table} WHERE {' AND '.join(f'{n} = ?' for n in names)}",
+            f"SELECT count(*), min({PLACED}) FROM {self.table} WHERE {' AND '.join(f'{n} = ?' for n in names)}",
             key,
         ).fetchone()
         return None if not row[0] else LAST if row[1] is None else int(row[1])
