@@ -49,7 +49,7 @@ class Mapper:
         self._keys = frozenset(part.key)
         derived = [(column, derived.of, deriving(derived)) for column, derived in part.derived.items()]
         self._derived = [item for item in derived if item[1] not in part.key]
-        self.of_key = [item for item in derived if item[1] in part.key]  # stays as long as its row
+        self.of_key = [item for item in derived if item[1] in part.key]  # made once, with the row
         self.named = next((name for name in part.key if part.columns[name].member == KEY), None)
         members = [part.columns[name].member for name in part.key]
         self._key = members[0] if len(members) == 1 and members[0] not in _NO_MEMBERS else None  # the only one

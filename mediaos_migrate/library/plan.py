@@ -195,17 +195,19 @@ class Plan:
             self._lasts[name] = there.last if there else next(self._places)
         return self._lasts[name]
 
-    def _remove(self, keys: list[Key]) -> Iterator[Edit]:
+    def _remove(self, keys: list[Key]) -> list[Edit]:
         """Remove records; where one had a twin that waited, what comes by its key is put in the twin's place."""
         if not keys:
-            return
+            return []
         self._store.remove(keys)
         taken = requeueing.take(self._store, self._name, set(keys))
+        edits = []
         for key, row in self._store.rows_of(taken).items():
             fate = self._fates[key]
             fate.row, fate.anew = row, False
             if fate.stays:
-                yield self._edit(key, fate, row)
+                edits.append(self._edit(key, fate, row))
+        return edits
 
 
 def plans(stores: dict[str, TableStore], changes: Iterable[Change]) -> dict[str, Plan]:

@@ -235,7 +235,7 @@ class TableStore:
         return tuple([key_of_column(row[name]) for name in self.part.key])
 
     def rows(self, record: Record) -> Row:
-        """Map a record to its row as it will be stored, secrets sealed if they are to be."""
+        """Map a record to its row, secrets sealed if they are to be, but for what is derived from its key."""
         value, states = record.value, dict[str, str]()
         if self._hiding:
             value, states = self.vault.store(self.part, reveal(value), record.key)
